@@ -1,0 +1,21 @@
+# Tests and benchmarks are built where their packages are: defines GOSSAMER_BUILD_TESTS. Running the
+# program needs neither, so a machine that only runs it does not have to install them.
+
+if(GOSSAMER_TESTS STREQUAL "AUTO")
+  find_package(GTest QUIET)
+  find_package(benchmark QUIET)
+  set(GOSSAMER_BUILD_TESTS OFF)
+  if(GTest_FOUND AND (benchmark_FOUND OR NOT GOSSAMER_BENCH))
+    set(GOSSAMER_BUILD_TESTS ON)
+  else()
+    message(STATUS "Tests: left out (GoogleTest or Google Benchmark is not installed; ./test installs them)")
+  endif()
+else()
+  set(GOSSAMER_BUILD_TESTS ${GOSSAMER_TESTS})
+  if(GOSSAMER_BUILD_TESTS)
+    find_package(GTest REQUIRED)
+    if(GOSSAMER_BENCH)
+      find_package(benchmark REQUIRED)
+    endif()
+  endif()
+endif()

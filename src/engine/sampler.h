@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/token_id.h"
+#include "engine/sampling_params.h"
+#include "engine/token_mask.h"
+
+namespace gossamer::engine {
+
+struct TokenLogprob {
+  TokenId token;
+  double logprob;
+
+  bool operator==(const TokenLogprob&) const = default;
+};
+
+/// A chosen token. Log-probabilities are the model's own, natural, over the whole vocabulary:
+/// before bias, penalties, mask and temperature.
+struct SampledToken {
+  TokenId token = 0;
+  double logprob = 0;
+  std::vector<TokenLogprob> top;  // the likeliest, best first; top_logprobs of them
+};
+
+/// Chooses a sequence's tokens. Holds what sampling must remember between them: counts for the
+/// penalties, and the seed; the random number for a token depends on the seed and its index only,
+/// so neither batch nor speed changes an output. One object a sequence, one thread at a time.
+class Sampler {
+ public:
+  /// params must be valid for vocab_size. Without a seed in params, `fallback_seed` is used.
+  Sampler(SamplingParams params, int vocab_size, std::uint64_t fallback_seed);
+
+  /// Lets the repetition penalty see the prompt.
+  void observe_prompt(std::span<const TokenId> prompt);
+
+  /// Chooses from a row of logits. `mask` may be null. Scratch is reused from call to call.
+  SampledToken sample(std::span<const float> logits, const TokenMask* mask);
+
+ private:
+  void adjust(std::span<const float> logits, const TokenMask* mask);
+  TokenId draw();
+  void keep_top_k();
+  void keep_top_p();
+  void keep_min_p();
+
+  struct Candidate {
+    TokenId token;
+    double weight;  // exp((logit - largest) / temperature), not normalised
+  };
+
+  SamplingParams params_;
+  std::uint64_t seed_;
+  std::uint64_t num_sampled_ = 0;
+  bool has_penalties_;
+  std::vector<std::int32_t> output_counts_;  // [vocab_size] when penalties are on
+  std::vector<std::uint8_t> in_prompt_;      // [vocab_size] when the repetition penalty is on
+  std::vector<float> adjusted_;              // [vocab_size]
+  std::vector<std::uint64_t> allowed_;       // [vocab_size / 64]
+  std::vector<Candidate> candidates_;
+};
+
+/// log(sum(exp(logits))), accumulated in double.
+double log_sum_exp(std::span<const float> logits);
+
+/// The `count` largest logits as log-probabilities, best first, ties to the lowest id.
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, double log_sum, int count);
+
+/// The index of the largest, ties to the lowest.
+TokenId argmax(std::span<const float> logits);
+
+/// A number in [0, 1) that depends on nothing but its arguments.
+double uniform(std::uint64_t seed, std::uint64_t counter);
+
+}  // namespace gossamer::engine

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/block_pool.h"
+#include "engine/request.h"
+
+namespace gossamer::engine {
+
+/// A request on its way: its tokens, how many of them the cache holds, and the blocks they are in.
+struct Sequence {
+  SequenceId id = 0;
+  std::vector<TokenId> tokens;  // prompt, then what was sampled
+  int num_prompt_tokens = 0;
+  int num_computed = 0;  // tokens whose keys and values are in the cache
+  int max_length = 0;    // prompt and output together
+  std::vector<TokenId> stop_tokens;
+  std::shared_ptr<TokenMask> mask;
+  std::unique_ptr<Sampler> sampler;
+  std::unique_ptr<BlockTables> blocks;  // null while waiting
+
+  int length() const { return static_cast<int>(tokens.size()); }
+  int num_pending() const { return length() - num_computed; }
+};
+
+}  // namespace gossamer::engine

@@ -1,0 +1,240 @@
+#include "kernels/cpu/attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+// Compiled once for each instruction set: foreach_target.h includes this file again and again.
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/attention.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+#include "kernels/cpu/partial-inl.h"
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace gossamer::kernels::cpu {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::CappedTag<float, kBlockSize>;
+using V = hn::Vec<D>;
+
+constexpr std::size_t kLanes = HWY_MIN(HWY_LANES(float), std::size_t{kBlockSize});
+constexpr std::size_t kBlock = kBlockSize;
+constexpr std::size_t kBlockVectors = kBlock / kLanes;
+constexpr std::size_t kRowTile = kLanes >= 16 ? 8 : 4;
+
+/// One query head of one token, in the midst of its softmax.
+struct Row {
+  float largest;      // running maximum of the scores
+  float denominator;  // running sum of exp(score - largest), the sink's included
+};
+
+/// scores[r][key] = scale * dot(q[r], key) for R rows against the 16 keys of a cell.
+template <std::size_t R>
+HWY_INLINE void score_rows(
+    const float* const* q, const float* keys, std::size_t head_dim, float scale, float* scores
+) {
+  const D d;
+  V sums[R][kBlockVectors];
+  for (std::size_t r = 0; r < R; ++r) {
+    for (std::size_t i = 0; i < kBlockVectors; ++i) sums[r][i] = hn::Zero(d);
+  }
+  for (std::size_t dim = 0; dim < head_dim; ++dim) {
+    for (std::size_t i = 0; i < kBlockVectors; ++i) {
+      const V key = hn::LoadU(d, keys + dim * kBlock + i * kLanes);
+      for (std::size_t r = 0; r < R; ++r) {
+        sums[r][i] = hn::MulAdd(hn::Set(d, q[r][dim]), key, sums[r][i]);
+      }
+    }
+  }
+  for (std::size_t r = 0; r < R; ++r) {
+    for (std::size_t i = 0; i < kBlockVectors; ++i) {
+      hn::StoreU(hn::Mul(sums[r][i], hn::Set(d, scale)), d, scores + r * kBlock + i * kLanes);
+    }
+  }
+}
+
+/// Turns a row's 16 scores into probabilities relative to the new maximum, in place; those outside
+/// [first, last] become 0. Returns the factor by which what was summed before must shrink.
+HWY_INLINE float soften(float* scores, std::size_t first, std::size_t last, Row& row) {
+  const D d;
+  float largest = row.largest;
+  for (std::size_t j = first; j <= last; ++j) largest = std::max(largest, scores[j]);
+  const float shrink = largest > row.largest ? std::exp(row.largest - largest) : 1.0F;
+  V sum = hn::Zero(d);
+  for (std::size_t i = 0; i < kBlockVectors; ++i) {
+    const V index = hn::Iota(d, static_cast<float>(i * kLanes));
+    const auto seen = hn::And(
+        hn::Ge(index, hn::Set(d, static_cast<float>(first))),
+        hn::Le(index, hn::Set(d, static_cast<float>(last)))
+    );
+    const V score = hn::LoadU(d, scores + i * kLanes);
+    const V p = hn::IfThenElseZero(seen, hn::Exp(d, hn::Sub(score, hn::Set(d, largest))));
+    hn::StoreU(p, d, scores + i * kLanes);
+    sum = hn::Add(sum, p);
+  }
+  row.denominator = row.denominator * shrink + hn::GetLane(hn::SumOfLanes(d, sum));
+  row.largest = largest;
+  return shrink;
+}
+
+/// out = out * shrink + sum_j p[j] values[j], j in [first, last]: never a slot that holds no key of
+/// this query.
+HWY_INLINE void accumulate(
+    const float* p,
+    const float* values,
+    std::size_t first,
+    std::size_t last,
+    std::size_t head_dim,
+    float shrink,
+    float* out
+) {
+  const D d;
+  constexpr std::size_t kUnroll = 4;
+  std::size_t dim = 0;
+  for (; dim + kUnroll * kLanes <= head_dim; dim += kUnroll * kLanes) {
+    V sums[kUnroll];
+    for (std::size_t i = 0; i < kUnroll; ++i) {
+      sums[i] = hn::Mul(hn::LoadU(d, out + dim + i * kLanes), hn::Set(d, shrink));
+    }
+    for (std::size_t j = first; j <= last; ++j) {
+      const V weight = hn::Set(d, p[j]);
+      const float* value = values + j * head_dim + dim;
+      for (std::size_t i = 0; i < kUnroll; ++i) {
+        sums[i] = hn::MulAdd(weight, hn::LoadU(d, value + i * kLanes), sums[i]);
+      }
+    }
+    for (std::size_t i = 0; i < kUnroll; ++i) hn::StoreU(sums[i], d, out + dim + i * kLanes);
+  }
+  for (; dim < head_dim; dim += kLanes) {
+    const std::size_t left = std::min(kLanes, head_dim - dim);
+    V sum = hn::Mul(load_first(d, out + dim, left), hn::Set(d, shrink));
+    for (std::size_t j = first; j <= last; ++j) {
+      sum = hn::MulAdd(hn::Set(d, p[j]), load_first(d, values + j * head_dim + dim, left), sum);
+    }
+    store_first(sum, d, out + dim, left);
+  }
+}
+
+/// The keys of a block that one query sees, as offsets in the block; empty when first > last.
+struct Visible {
+  std::int64_t first;
+  std::int64_t last;
+};
+
+HWY_INLINE Visible
+visible_keys(const AttentionTile& tile, std::size_t token, std::int64_t block_start) {
+  const std::int64_t position = tile.position + static_cast<std::int64_t>(token);
+  const std::int64_t oldest = tile.window > 0 ? position - tile.window + 1 : 0;
+  return {
+      std::max<std::int64_t>(oldest - block_start, 0),
+      std::min<std::int64_t>(position - block_start, kBlockSize - 1)};
+}
+
+/// All rows of the tile against one block of keys and values.
+void attend_block(
+    const KvCells& cells,
+    const AttentionTile& tile,
+    std::int64_t block_index,
+    Row* rows,
+    float* scores
+) {
+  const std::size_t head_dim = cells.head_dim;
+  const BlockId block = tile.block_table[static_cast<std::size_t>(block_index)];
+  GOSSAMER_CHECK(block != kNoBlock);
+  const float* keys = cells.keys + cells.cell(block, tile.kv_head);
+  const float* values = cells.values + cells.cell(block, tile.kv_head);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+
+  for (std::size_t token = 0; token < tile.num_tokens; ++token) {
+    const Visible visible = visible_keys(tile, token, block_index * kBlockSize);
+    if (visible.first > visible.last) continue;
+    for (std::size_t head = 0; head < tile.group_size; head += kRowTile) {
+      const std::size_t count = std::min(kRowTile, tile.group_size - head);
+      const float* q[kRowTile];
+      for (std::size_t r = 0; r < kRowTile; ++r) {
+        // Rows past the end repeat the last: their scores are not used.
+        const std::size_t row = head + std::min(r, count - 1);
+        q[r] = tile.q + token * tile.token_stride + row * head_dim;
+      }
+      score_rows<kRowTile>(q, keys, head_dim, scale, scores);
+      for (std::size_t r = 0; r < count; ++r) {
+        float* p = scores + r * kBlock;
+        const auto first = static_cast<std::size_t>(visible.first);
+        const auto last = static_cast<std::size_t>(visible.last);
+        const float shrink = soften(p, first, last, rows[token * tile.group_size + head + r]);
+        float* out = tile.out + token * tile.token_stride + (head + r) * head_dim;
+        accumulate(p, values, first, last, head_dim, shrink, out);
+      }
+    }
+  }
+}
+
+void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
+  float* scores = scratch;
+  Row* rows = reinterpret_cast<Row*>(scratch + kRowTile * kBlock);
+  const std::size_t head_dim = cells.head_dim;
+  for (std::size_t token = 0; token < tile.num_tokens; ++token) {
+    std::fill_n(tile.out + token * tile.token_stride, tile.group_size * head_dim, 0.0F);
+    for (std::size_t head = 0; head < tile.group_size; ++head) {
+      rows[token * tile.group_size + head] = {tile.sinks[head].to_float(), 1.0F};
+    }
+  }
+  const std::int64_t last_position = tile.position + static_cast<std::int64_t>(tile.num_tokens) - 1;
+  const std::int64_t oldest =
+      tile.window > 0 ? std::max<std::int64_t>(tile.position - tile.window + 1, 0) : 0;
+  for (std::int64_t block = oldest / kBlockSize; block <= last_position / kBlockSize; ++block) {
+    attend_block(cells, tile, block, rows, scores);
+  }
+  for (std::size_t token = 0; token < tile.num_tokens; ++token) {
+    for (std::size_t head = 0; head < tile.group_size; ++head) {
+      const float factor = 1.0F / rows[token * tile.group_size + head].denominator;
+      float* out = tile.out + token * tile.token_stride + head * head_dim;
+      for (std::size_t dim = 0; dim < head_dim; ++dim) out[dim] *= factor;
+    }
+  }
+}
+
+std::size_t attention_scratch_floats(std::size_t group_size) {
+  return kRowTile * kBlock + kAttentionTileTokens * group_size * sizeof(Row) / sizeof(float);
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace gossamer::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gossamer::kernels::cpu {
+HWY_EXPORT(attend);
+HWY_EXPORT(attention_scratch_floats);
+
+void store_kv(const KvCells& cells, std::int64_t slot, const float* k, const float* v) {
+  const auto block = static_cast<BlockId>(slot / kBlockSize);
+  const auto offset = static_cast<std::size_t>(slot % kBlockSize);
+  for (std::size_t head = 0; head < cells.num_kv_heads; ++head) {
+    const std::size_t cell = cells.cell(block, head);
+    const float* key = k + head * cells.head_dim;
+    const float* value = v + head * cells.head_dim;
+    for (std::size_t dim = 0; dim < cells.head_dim; ++dim) {
+      cells.keys[cell + dim * kBlockSize + offset] = key[dim];
+    }
+    std::copy_n(value, cells.head_dim, cells.values + cell + offset * cells.head_dim);
+  }
+}
+
+std::size_t attention_scratch_floats(std::size_t group_size) {
+  return HWY_DYNAMIC_DISPATCH(attention_scratch_floats)(group_size);
+}
+
+void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(attend)(cells, tile, scratch);
+}
+
+}  // namespace gossamer::kernels::cpu
+#endif  // HWY_ONCE

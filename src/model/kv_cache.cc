@@ -1,0 +1,38 @@
+#include "model/kv_cache.h"
+
+#include <algorithm>
+
+namespace gossamer::model {
+namespace {
+
+tensor::Shape layer_shape(const Config& config, int num_blocks) {
+  return {num_blocks, config.num_key_value_heads, kernels::kBlockSize, config.head_dim};
+}
+
+}  // namespace
+
+std::size_t KvCache::block_bytes(const Config& config, LayerType group, kernels::DType dtype) {
+  const auto num_layers = static_cast<std::size_t>(
+      std::count(config.layer_types.begin(), config.layer_types.end(), group)
+  );
+  const auto cell = static_cast<std::size_t>(layer_shape(config, 1).num_elements());
+  return 2 * num_layers * cell * tensor::size_of(dtype);
+}
+
+Result<KvCache> KvCache::create(const Config& config, kernels::Backend& backend, KvCacheSize size) {
+  KvCache cache;
+  cache.size_ = size;
+  const kernels::DType dtype = backend.activation_dtype();
+  for (const LayerType type : config.layer_types) {
+    const int num_blocks = type == LayerType::kSliding ? size.sliding_blocks : size.full_blocks;
+    const tensor::Shape shape = layer_shape(config, num_blocks);
+    const std::size_t bytes =
+        static_cast<std::size_t>(shape.num_elements()) * tensor::size_of(dtype);
+    GOSSAMER_ASSIGN_OR_RETURN(auto buffer, backend.allocate(2 * bytes));
+    cache.layers_.push_back({buffer->view(0, dtype, shape), buffer->view(bytes, dtype, shape)});
+    cache.buffers_.push_back(std::move(buffer));
+  }
+  return cache;
+}
+
+}  // namespace gossamer::model

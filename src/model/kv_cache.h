@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "kernels/backend.h"
+#include "model/config.h"
+
+namespace gossamer::model {
+
+/// Blocks of a paged KV cache, in two groups: layers with full attention, and layers with a sliding
+/// window. A block id of a group names kernels::kBlockSize positions in every layer of it.
+struct KvCacheSize {
+  int full_blocks = 0;
+  int sliding_blocks = 0;
+};
+
+/// Keys and values of all layers. Which block belongs to which sequence is the engine's business.
+class KvCache {
+ public:
+  /// Reserves the memory. On hosts it is paid for as blocks are first used.
+  static Result<KvCache> create(const Config& config, kernels::Backend& backend, KvCacheSize size);
+
+  kernels::KvLayer layer(int index) const { return layers_[static_cast<std::size_t>(index)]; }
+  KvCacheSize size() const { return size_; }
+
+  /// Bytes that one block of a group takes over all its layers.
+  static std::size_t block_bytes(const Config& config, LayerType group, kernels::DType dtype);
+
+ private:
+  KvCache() = default;
+
+  KvCacheSize size_;
+  std::vector<std::unique_ptr<tensor::Buffer>> buffers_;
+  std::vector<kernels::KvLayer> layers_;
+};
+
+}  // namespace gossamer::model

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "base/result.h"
+#include "kernels/backend.h"
+#include "model/activations.h"
+#include "model/batch.h"
+#include "model/config.h"
+#include "model/kv_cache.h"
+#include "model/rope.h"
+#include "model/weights.h"
+
+namespace gossamer::model {
+
+/// The largest step a Transformer will be asked for.
+struct StepSize {
+  int max_tokens = 512;
+  int max_sequences = 64;
+  int max_logit_rows = 64;
+  int max_context = 0;  ///< positions of the longest sequence
+};
+
+/// The gpt-oss model: embedding, layers of attention and mixture of experts, unembedding. Owns the
+/// scratch of a step; weights and backend must outlive it. One thread at a time.
+class Transformer {
+ public:
+  static Result<Transformer> create(
+      const Config& config, const Weights& weights, kernels::Backend& backend, StepSize size
+  );
+
+  /// Runs a step: writes the new tokens' keys and values into the cache, and returns the logits of
+  /// batch.logit_rows, F32 [num_rows, vocab_size], valid until the next call.
+  tensor::View forward(const Batch& batch, const KvCache& cache);
+
+ private:
+  Transformer(
+      const Config& config, const Weights& weights, kernels::Backend& backend, ActivationPool pool
+  );
+
+  void layer(int index, const Batch& batch, const kernels::KvLayer& kv, const Activations& a);
+  tensor::View logits(const Batch& batch, const Activations& a);
+
+  Config config_;
+  const Weights* weights_;
+  kernels::Backend* backend_;
+  ActivationPool pool_;
+  RopeFrequencies rope_;
+};
+
+}  // namespace gossamer::model

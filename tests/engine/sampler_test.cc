@@ -1,0 +1,215 @@
+#include "engine/sampler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+namespace gossamer::engine {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr int kVocab = 8;
+const std::vector<float> kLogits = {0.0F, 1.0F, 2.0F, 3.0F, 2.0F, 1.0F, 0.0F, -1.0F};
+
+/// How often each token comes, as a share of `draws`.
+std::map<TokenId, double> shares(
+    const SamplingParams& params, const std::vector<float>& logits, int draws = 20000
+) {
+  std::map<TokenId, double> shares;
+  for (int i = 0; i < draws; ++i) {
+    Sampler sampler(params, static_cast<int>(logits.size()), static_cast<std::uint64_t>(i));
+    shares[sampler.sample(logits, nullptr).token] += 1.0 / draws;
+  }
+  return shares;
+}
+
+std::set<TokenId> drawn(const SamplingParams& params, const std::vector<float>& logits = kLogits) {
+  std::set<TokenId> tokens;
+  for (const auto& [token, share] : shares(params, logits, 3000)) tokens.insert(token);
+  return tokens;
+}
+
+double softmax(const std::vector<float>& logits, std::size_t token, double temperature) {
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit / temperature);
+  return std::exp(logits[token] / temperature) / sum;
+}
+
+TEST(SamplerTest, TemperatureZeroTakesTheLikeliestAndTheLowestOfEquals) {
+  SamplingParams params;
+  params.temperature = 0;
+  Sampler sampler(params, kVocab, 1);
+  EXPECT_EQ(sampler.sample(kLogits, nullptr).token, 3U);
+  EXPECT_EQ(sampler.sample(std::vector<float>{1, 5, 5, 5, 0, 0, 0, 0}, nullptr).token, 1U);
+}
+
+TEST(SamplerTest, DrawsInProportionAtEveryTemperature) {
+  for (const double temperature : {0.5, 1.0, 2.0}) {
+    SamplingParams params;
+    params.temperature = temperature;
+    for (const auto& [token, share] : shares(params, kLogits)) {
+      // Four standard deviations of a share of 20,000 draws.
+      EXPECT_NEAR(share, softmax(kLogits, token, temperature), 0.015)
+          << token << " at " << temperature;
+    }
+  }
+}
+
+TEST(SamplerTest, TheSameSeedGivesTheSameTokens) {
+  SamplingParams params;
+  params.seed = 99;
+  Sampler first(params, kVocab, 1);
+  Sampler second(params, kVocab, 2);
+  params.seed = 100;
+  Sampler other(params, kVocab, 1);
+  int differences = 0;
+  for (int i = 0; i < 200; ++i) {
+    const TokenId token = first.sample(kLogits, nullptr).token;
+    EXPECT_EQ(token, second.sample(kLogits, nullptr).token);
+    differences += token != other.sample(kLogits, nullptr).token ? 1 : 0;
+  }
+  EXPECT_GT(differences, 20);
+}
+
+TEST(SamplerTest, TopKKeepsTheKLikeliest) {
+  SamplingParams params;
+  params.temperature = 5;
+  params.top_k = 1;
+  EXPECT_THAT(drawn(params), ElementsAre(3));
+  params.top_k = 3;
+  EXPECT_THAT(drawn(params), ElementsAre(2, 3, 4));
+  params.top_k = 2;  // 2 and 4 are equal: the lower stays
+  EXPECT_THAT(drawn(params), ElementsAre(2, 3));
+  params.top_k = 100;
+  EXPECT_EQ(drawn(params).size(), 8U);
+}
+
+TEST(SamplerTest, TopPKeepsTheFewestThatReachP) {
+  SamplingParams params;
+  params.top_p = softmax(kLogits, 3, 1) - 0.01;
+  EXPECT_THAT(drawn(params), ElementsAre(3));
+  params.top_p = softmax(kLogits, 3, 1) + 0.01;
+  EXPECT_THAT(drawn(params), ElementsAre(2, 3));
+  params.top_p = 0;
+  EXPECT_THAT(drawn(params), ElementsAre(3));
+}
+
+TEST(SamplerTest, MinPDropsTheUnlikelyRelativeToTheLikeliest) {
+  SamplingParams params;
+  params.min_p = std::exp(-1.5);
+  EXPECT_THAT(drawn(params), ElementsAre(2, 3, 4));
+  params.min_p = 1;
+  EXPECT_THAT(drawn(params), ElementsAre(3));
+}
+
+TEST(SamplerTest, FrequencyAndPresencePenaltiesCountTheOutput) {
+  SamplingParams params;
+  params.temperature = 0;
+  params.presence_penalty = 1.5;
+  Sampler presence(params, kVocab, 1);
+  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 3U);  // 3 -> 1.5
+  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 2U);  // 2 -> 0.5
+  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 4U);
+  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 3U);  // once only, however often it came
+  params.presence_penalty = 0;
+  params.frequency_penalty = 0.75;
+  Sampler frequency(params, kVocab, 1);
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < 5; ++i) tokens.push_back(frequency.sample(kLogits, nullptr).token);
+  EXPECT_THAT(tokens, ElementsAre(3, 3, 2, 4, 3));  // 3; 2.25; 1.5 < 2
+}
+
+TEST(SamplerTest, RepetitionPenaltySeesThePromptToo) {
+  SamplingParams params;
+  params.temperature = 0;
+  params.repetition_penalty = 4;
+  Sampler sampler(params, kVocab, 1);
+  sampler.observe_prompt(std::vector<TokenId>{3, 2});
+  EXPECT_EQ(sampler.sample(kLogits, nullptr).token, 4U);
+  EXPECT_EQ(sampler.sample(kLogits, nullptr).token, 1U);
+}
+
+TEST(SamplerTest, LogitBiasRaisesAndForbids) {
+  SamplingParams params;
+  params.logit_bias = {{7, 100.0}};
+  EXPECT_THAT(drawn(params), ElementsAre(7));
+  params.logit_bias = {{3, -100.0}, {2, -100.0}, {4, -100.0}};
+  params.temperature = 0;
+  EXPECT_THAT(drawn(params), ElementsAre(1));
+}
+
+/// Allows odd tokens.
+class OddMask final : public TokenMask {
+ public:
+  void accept(TokenId /*token*/) override {}
+  bool fill(std::span<std::uint64_t> allowed) const override {
+    for (auto& word : allowed) word = 0xAAAAAAAAAAAAAAAAU;
+    return true;
+  }
+};
+
+TEST(SamplerTest, AMaskedTokenNeverComes) {
+  const OddMask mask;
+  SamplingParams params;
+  params.temperature = 50;
+  std::set<TokenId> tokens;
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    Sampler sampler(params, kVocab, seed);
+    tokens.insert(sampler.sample(kLogits, &mask).token);
+  }
+  EXPECT_THAT(tokens, ElementsAre(1, 3, 5, 7));
+}
+
+TEST(SamplerTest, LogprobsAreTheModelsOwn) {
+  SamplingParams params;
+  params.temperature = 0.1;
+  params.logit_bias = {{0, 50.0}};
+  params.top_logprobs = 3;
+  Sampler sampler(params, kVocab, 1);
+  const SampledToken sampled = sampler.sample(kLogits, nullptr);
+  EXPECT_EQ(sampled.token, 0U);
+  EXPECT_NEAR(sampled.logprob, std::log(softmax(kLogits, 0, 1)), 1e-9);
+  ASSERT_EQ(sampled.top.size(), 3U);
+  EXPECT_EQ(sampled.top[0].token, 3U);
+  EXPECT_EQ(sampled.top[1].token, 2U);
+  EXPECT_EQ(sampled.top[2].token, 4U);
+  EXPECT_NEAR(sampled.top[0].logprob, std::log(softmax(kLogits, 3, 1)), 1e-9);
+}
+
+TEST(SamplerTest, TheReleasedVocabularyIsDrawnWithoutSortingAway) {
+  std::vector<float> logits(201088);
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    logits[i] = static_cast<float>(uniform(1, i)) * 20;
+  SamplingParams params;
+  params.top_p = 0.9;
+  params.top_k = 1000;
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    Sampler sampler(params, static_cast<int>(logits.size()), seed);
+    EXPECT_GT(logits[sampler.sample(logits, nullptr).token], 10.0F);
+  }
+}
+
+TEST(SamplerTest, NanLogitsDoNotCrash) {
+  const std::vector<float> logits(kVocab, std::numeric_limits<float>::quiet_NaN());
+  Sampler sampler({}, kVocab, 1);
+  EXPECT_LT(sampler.sample(logits, nullptr).token, static_cast<TokenId>(kVocab));
+}
+
+TEST(UniformTest, CoversTheUnitIntervalEvenly) {
+  std::vector<int> buckets(10);
+  for (std::uint64_t i = 0; i < 100000; ++i) {
+    const double number = uniform(5, i);
+    ASSERT_GE(number, 0.0);
+    ASSERT_LT(number, 1.0);
+    ++buckets[static_cast<std::size_t>(number * 10)];
+  }
+  for (const int count : buckets) EXPECT_NEAR(count, 10000, 500);
+}
+
+}  // namespace
+}  // namespace gossamer::engine

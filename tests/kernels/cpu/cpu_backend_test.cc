@@ -1,0 +1,371 @@
+// Every operation of the CPU backend against the double-precision one, over edge shapes, on every
+// instruction set of this machine.
+
+#include "kernels/cpu/cpu_backend.h"
+
+#include <gtest/gtest.h>
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/reference/reference_backend.h"
+#include "tests/kernels/random_tensors.h"
+
+namespace gossamer::kernels::cpu {
+namespace {
+
+using reference::ReferenceBackend;
+using tensor::DType;
+
+// docs/numerics.md derives these from float's 2^-24.
+constexpr double kProductTolerance = 2e-6;
+constexpr double kElementTolerance = 1e-6;
+
+/// One instruction set of this machine, in force while the test runs.
+class CpuBackendTest : public testing::TestWithParam<std::int64_t> {
+ protected:
+  void SetUp() override {
+    hwy::SetSupportedTargetsForTest(GetParam());
+    backend_ = std::make_unique<CpuBackend>(3);
+    ASSERT_TRUE(backend_->reserve(limits_).ok());
+    ASSERT_TRUE(reference_.reserve(limits_).ok());
+  }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+
+  static constexpr int kMaxTokens = 70;
+  StepLimits limits_{
+      .max_tokens = kMaxTokens,
+      .max_sequences = 8,
+      .max_context = 600,
+      .hidden_size = 320,
+      .intermediate_size = 320,
+      .num_attention_heads = 16,
+      .num_key_value_heads = 2,
+      .head_dim = 64,
+      .num_experts = 16,
+      .experts_per_token = 4,
+  };
+  std::unique_ptr<CpuBackend> backend_;
+  ReferenceBackend reference_;
+  RandomTensors random_{42};
+};
+
+TEST_P(CpuBackendTest, EmbedWidensTheRowsAsked) {
+  const View embedding = random_.bf16({50, 33}, 1);
+  const std::vector<TokenId> tokens = {0, 49, 7, 7};
+  const auto x = random_.make(DType::kF32, {4, 33});
+  const auto expected = random_.make(DType::kF64, {4, 33});
+  backend_->embed(tokens, embedding, x);
+  reference_.embed(tokens, embedding, expected);
+  EXPECT_EQ(relative_error(x, expected), 0);
+}
+
+TEST_P(CpuBackendTest, RmsNormMatches) {
+  for (const std::int64_t size : {1, 2, 15, 16, 17, 32, 33, 288, 2880}) {
+    for (const std::int64_t tokens : {1, 7, 64}) {
+      const auto [x64, x32] = random_.activations({tokens, size}, 3);
+      const View scale = random_.bf16({size}, 1);
+      const auto y = random_.make(DType::kF32, {tokens, size});
+      const auto expected = random_.make(DType::kF64, {tokens, size});
+      backend_->rms_norm(x32, scale, 1e-5, y);
+      reference_.rms_norm(x64, scale, 1e-5, expected);
+      EXPECT_LE(relative_error(y, expected), kElementTolerance) << size << " x " << tokens;
+    }
+  }
+}
+
+TEST_P(CpuBackendTest, LinearMatchesForEveryTileEdge) {
+  for (const std::int64_t in : {1, 15, 16, 17, 64, 130, 320}) {
+    for (const std::int64_t out : {1, 2, 5, 6, 7, 47, 48, 49, 100}) {
+      for (const std::int64_t tokens : {1, 2, 3, 4, 5, 31, 32, 33}) {
+        const Linear layer = random_.linear(out, in);
+        const auto [x64, x32] = random_.activations({tokens, in}, 1);
+        const auto y = random_.make(DType::kF32, {tokens, out});
+        const auto expected = random_.make(DType::kF64, {tokens, out});
+        backend_->linear(x32, layer, y);
+        reference_.linear(x64, layer, expected);
+        ASSERT_LE(relative_error(y, expected), kProductTolerance)
+            << in << " -> " << out << ", " << tokens << " tokens";
+      }
+    }
+  }
+}
+
+TEST_P(CpuBackendTest, LinearAddEqualsLinearThenAdd) {
+  const Linear layer = random_.linear(101, 96);
+  const auto [y64, y32] = random_.activations({5, 96}, 1);
+  const auto [x64, x32] = random_.activations({5, 101}, 1);
+  const auto scratch = random_.make(DType::kF64, {5, 101});
+  backend_->linear_add(y32, layer, random_.make(DType::kF32, {5, 101}), x32);
+  reference_.linear_add(y64, layer, scratch, x64);
+  EXPECT_LE(relative_error(x32, x64), kProductTolerance);
+}
+
+TEST_P(CpuBackendTest, ExpertLinearMatchesForEveryTileEdge) {
+  for (const std::int64_t in : {32, 64, 320}) {
+    for (const std::int64_t out : {1, 3, 4, 5, 48, 53}) {
+      for (const std::int64_t tokens : {1, 2, 9, 40}) {
+        const ExpertLinear layer = random_.experts(5, out, in);
+        std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens) * 4);
+        for (auto& id : ids) id = static_cast<std::int32_t>(random_.random()() % 5);
+        for (const std::int64_t x_rows : {tokens, tokens * 4}) {
+          const auto [x64, x32] = random_.activations({x_rows, in}, 1);
+          const auto y = random_.make(DType::kF32, {tokens * 4, out});
+          const auto expected = random_.make(DType::kF64, {tokens * 4, out});
+          backend_->expert_linear(x32, ids, layer, y);
+          reference_.expert_linear(x64, ids, layer, expected);
+          ASSERT_LE(relative_error(y, expected), kProductTolerance)
+              << in << " -> " << out << ", " << tokens << " tokens, " << x_rows << " rows";
+        }
+      }
+    }
+  }
+}
+
+TEST_P(CpuBackendTest, ExpertLinearTakesEveryCodeAndScale) {
+  // One row holds every code under one scale; each expert has another scale, from 2^-127 up.
+  const auto blocks = random_.make(DType::kU8, {255, 1, 1, 16});
+  const auto scales = random_.make(DType::kU8, {255, 1, 1});
+  for (int e = 0; e < 255; ++e) {
+    for (int k = 0; k < 16; ++k) {
+      blocks.as<std::uint8_t>()[e * 16 + k] = static_cast<std::uint8_t>(k | ((15 - k) << 4));
+    }
+    scales.as<std::uint8_t>()[e] = static_cast<std::uint8_t>(e);
+  }
+  const ExpertLinear layer{{blocks, scales}, {}};
+  StepLimits limits = limits_;
+  limits.num_experts = 255;
+  ASSERT_TRUE(backend_->reserve(limits).ok());
+  for (std::int32_t e = 2; e < 240; ++e) {
+    for (std::int64_t value = 0; value < 32; ++value) {
+      const auto x64 = random_.make(DType::kF64, {1, 32});
+      const auto x32 = random_.make(DType::kF32, {1, 32});
+      x64.as<double>()[value] = 1;
+      x32.as<float>()[value] = 1;
+      const auto y = random_.make(DType::kF32, {1, 1});
+      const auto expected = random_.make(DType::kF64, {1, 1});
+      backend_->expert_linear(x32, {&e, 1}, layer, y);
+      reference_.expert_linear(x64, {&e, 1}, layer, expected);
+      ASSERT_EQ(y.as<float>()[0], static_cast<float>(expected.as<double>()[0]))
+          << e << ", " << value;
+    }
+  }
+}
+
+TEST_P(CpuBackendTest, RopeMatchesAtFarPositions) {
+  std::vector<double> frequencies(32);
+  for (std::size_t i = 0; i < 32; ++i)
+    frequencies[i] = std::pow(150000.0, -static_cast<double>(i) / 32);
+  const Rope rope{frequencies, 1.3465735902799727};
+  const std::vector<std::int32_t> positions = {0, 1, 127, 4096, 131071};
+  const auto table32 = random_.make(DType::kF32, {5, 64});
+  const auto table64 = random_.make(DType::kF64, {5, 64});
+  backend_->rope_table(positions, rope, table32);
+  reference_.rope_table(positions, rope, table64);
+  EXPECT_LE(relative_error(table32, table64), kElementTolerance);
+  const auto [x64, x32] = random_.activations({5, 8, 64}, 1);
+  backend_->rotate(table32, x32);
+  reference_.rotate(table64, x64);
+  EXPECT_LE(relative_error(x32, x64), kElementTolerance);
+}
+
+TEST_P(CpuBackendTest, RouteKeepsTheBestAndBreaksTiesLow) {
+  const auto logits32 = random_.make(DType::kF32, {3, 6});
+  const auto logits64 = random_.make(DType::kF64, {3, 6});
+  const std::vector<float> values = {1, 2, 3, 3, 2, 1, 0, 0, 0, 0, 0, 0, -5, 9, -5, 9, 9, -5};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    logits32.as<float>()[i] = values[i];
+    logits64.as<double>()[i] = static_cast<double>(values[i]);
+  }
+  std::vector<std::int32_t> ids(12);
+  std::vector<std::int32_t> expected_ids(12);
+  const auto weights = random_.make(DType::kF32, {3, 4});
+  const auto expected = random_.make(DType::kF64, {3, 4});
+  backend_->route(logits32, ids, weights);
+  reference_.route(logits64, expected_ids, expected);
+  EXPECT_EQ(ids, (std::vector<std::int32_t>{2, 3, 1, 4, 0, 1, 2, 3, 1, 3, 4, 0}));
+  EXPECT_EQ(ids, expected_ids);
+  EXPECT_LE(relative_error(weights, expected), kElementTolerance);
+}
+
+TEST_P(CpuBackendTest, SwigluClampsAndStaysFinite) {
+  for (const std::int64_t size : {1, 7, 16, 33, 160}) {
+    const auto [x64, x32] = random_.activations({5, 2 * size}, 8);
+    x32.as<float>()[0] = -3000;
+    x64.as<double>()[0] = -3000;
+    const auto y = random_.make(DType::kF32, {5, size});
+    const auto expected = random_.make(DType::kF64, {5, size});
+    backend_->swiglu(x32, 7.0, y);
+    reference_.swiglu(x64, 7.0, expected);
+    EXPECT_LE(relative_error(y, expected), kElementTolerance) << size;
+  }
+}
+
+TEST_P(CpuBackendTest, CombineAndGatherMatch) {
+  const auto [y64, y32] = random_.activations({12, 97}, 1);
+  const auto [w64, w32] = random_.activations({3, 4}, 1);
+  const auto [x64, x32] = random_.activations({3, 97}, 1);
+  backend_->combine_experts(y32, w32, x32);
+  reference_.combine_experts(y64, w64, x64);
+  EXPECT_LE(relative_error(x32, x64), kElementTolerance);
+  const std::vector<std::int32_t> rows = {2, 0};
+  const auto out32 = random_.make(DType::kF32, {2, 97});
+  const auto out64 = random_.make(DType::kF64, {2, 97});
+  backend_->gather_rows(x32, rows, out32);
+  reference_.gather_rows(x64, rows, out64);
+  EXPECT_LE(relative_error(out32, out64), kElementTolerance);
+}
+
+/// Sequences of a ragged attention test: (new tokens, context length).
+using Ragged = std::vector<std::pair<int, int>>;
+
+struct AttentionCase {
+  int heads;
+  int kv_heads;
+  int head_dim;
+  int window;
+  Ragged sequences;
+};
+
+class CpuAttention {
+ public:
+  CpuAttention(
+      const AttentionCase& test, RandomTensors& random, CpuBackend& cpu, ReferenceBackend& ref
+  )
+      : test_(test), random_(random) {
+    lay_out_blocks();
+    fill_cache(cpu, ref);
+  }
+
+  double error(CpuBackend& cpu, ReferenceBackend& ref) {
+    const auto num_tokens = static_cast<std::int64_t>(cu_seqlens_.back());
+    const tensor::Shape shape{num_tokens, test_.heads, test_.head_dim};
+    const auto [q64, q32] = random_.activations(shape, 2);
+    const View sinks = random_.bf16({test_.heads}, 2);
+    const auto out32 = random_.make(DType::kF32, shape);
+    const auto out64 = random_.make(DType::kF64, shape);
+    std::vector<std::span<const BlockId>> tables(tables_.begin(), tables_.end());
+    const AttentionBatch batch{cu_seqlens_, context_lens_, tables, {}, test_.window};
+    cpu.attention({q32, sinks, kv32_, &batch, out32});
+    ref.attention({q64, sinks, kv64_, &batch, out64});
+    return relative_error(out32, out64);
+  }
+
+ private:
+  void lay_out_blocks() {
+    for (const auto& [count, context] : test_.sequences) {
+      cu_seqlens_.push_back(cu_seqlens_.back() + count);
+      context_lens_.push_back(context);
+      tables_.emplace_back();
+      for (int position = 0; position < context; position += kBlockSize) {
+        tables_.back().push_back(num_blocks_++);
+      }
+    }
+    // Any order of blocks must do.
+    std::vector<BlockId> shuffled(static_cast<std::size_t>(num_blocks_));
+    std::iota(shuffled.begin(), shuffled.end(), 0);
+    std::shuffle(shuffled.begin(), shuffled.end(), random_.random());
+    for (auto& table : tables_) {
+      for (BlockId& block : table) block = shuffled[static_cast<std::size_t>(block)];
+    }
+  }
+
+  void fill_cache(CpuBackend& cpu, ReferenceBackend& ref) {
+    const tensor::Shape shape{num_blocks_, test_.kv_heads, kBlockSize, test_.head_dim};
+    kv32_ = {random_.make(DType::kF32, shape), random_.make(DType::kF32, shape)};
+    kv64_ = {random_.make(DType::kF64, shape), random_.make(DType::kF64, shape)};
+    // What no query may see must not matter, whatever is there.
+    for (const MutableView view : {kv32_.keys, kv32_.values}) {
+      std::fill_n(view.as<float>(), view.shape().num_elements(), std::nanf(""));
+    }
+    for (std::size_t s = 0; s < tables_.size(); ++s) {
+      std::vector<std::int64_t> slots;
+      for (int position = 0; position < context_lens_[s]; ++position) {
+        const BlockId block = tables_[s][static_cast<std::size_t>(position / kBlockSize)];
+        slots.push_back(std::int64_t{block} * kBlockSize + position % kBlockSize);
+      }
+      const tensor::Shape kv{context_lens_[s], test_.kv_heads, test_.head_dim};
+      const auto [k64, k32] = random_.activations(kv, 1);
+      const auto [v64, v32] = random_.activations(kv, 1);
+      cpu.store_kv(k32, v32, slots, kv32_);
+      ref.store_kv(k64, v64, slots, kv64_);
+    }
+  }
+
+  AttentionCase test_;
+  RandomTensors& random_;
+  std::vector<std::int32_t> cu_seqlens_{0};
+  std::vector<std::int32_t> context_lens_;
+  std::vector<std::vector<BlockId>> tables_;
+  BlockId num_blocks_ = 0;
+  KvLayer kv32_;
+  KvLayer kv64_;
+};
+
+TEST_P(CpuBackendTest, AttentionMatchesOverShapesWindowsAndRaggedBatches) {
+  const Ragged ragged = {{1, 1}, {1, 17}, {5, 5}, {16, 33}, {3, 300}, {1, 512}, {20, 20}};
+  const std::vector<AttentionCase> cases = {
+      {16, 2, 64, 0, ragged},
+      {16, 2, 64, 128, ragged},
+      {16, 2, 64, 1, ragged},
+      {16, 2, 64, 15, ragged},
+      {2, 2, 64, 16, ragged},
+      {6, 2, 32, 17, ragged},
+      {16, 2, 128, 32, ragged},
+      {10, 2, 40, 0, ragged},
+      {3, 1, 2, 7, ragged},
+  };
+  for (const AttentionCase& test : cases) {
+    StepLimits limits = limits_;
+    limits.num_attention_heads = test.heads;
+    limits.num_key_value_heads = test.kv_heads;
+    limits.head_dim = test.head_dim;
+    ASSERT_TRUE(backend_->reserve(limits).ok());
+    CpuAttention attention(test, random_, *backend_, reference_);
+    EXPECT_LE(attention.error(*backend_, reference_), kProductTolerance)
+        << test.heads << " heads of " << test.head_dim << ", window " << test.window;
+  }
+}
+
+TEST_P(CpuBackendTest, MoeMatchesTheReferenceComposition) {
+  const std::int64_t tokens = 9;
+  const Linear router = random_.linear(16, 320);
+  const ExpertLinear gate_up = random_.experts(16, 192, 320);
+  const ExpertLinear down = random_.experts(16, 320, 96);
+  const View norm = random_.bf16({320}, 1);
+  const auto [x64, x32] = random_.activations({tokens, 320}, 1);
+  const auto run = [&](Backend& backend, DType dtype, MutableView x) {
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens) * 4);
+    backend.moe(
+        {.x = x,
+         .norm = norm,
+         .rms_norm_eps = 1e-5,
+         .router = router,
+         .gate_up = gate_up,
+         .down = down,
+         .swiglu_limit = 7,
+         .normed = random_.make(dtype, {tokens, 320}),
+         .router_logits = random_.make(dtype, {tokens, 16}),
+         .expert_ids = ids,
+         .expert_weights = random_.make(dtype, {tokens, 4}),
+         .gate_up_out = random_.make(dtype, {tokens * 4, 192}),
+         .hidden = random_.make(dtype, {tokens * 4, 96}),
+         .down_out = random_.make(dtype, {tokens * 4, 320})}
+    );
+  };
+  run(*backend_, DType::kF32, x32);
+  run(reference_, DType::kF64, x64);
+  EXPECT_LE(relative_error(x32, x64), kProductTolerance * 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    InstructionSets,
+    CpuBackendTest,
+    testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+    [](const auto& test) { return std::string(hwy::TargetName(test.param)); }
+);
+
+}  // namespace
+}  // namespace gossamer::kernels::cpu

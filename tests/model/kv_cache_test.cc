@@ -1,0 +1,50 @@
+#include "model/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/reference/reference_backend.h"
+
+namespace gossamer::model {
+namespace {
+
+Config released(int num_layers) {
+  Config config;
+  config.num_hidden_layers = num_layers;
+  config.layer_types = alternating_layer_types(num_layers);
+  return config;
+}
+
+TEST(KvCacheTest, ABlockOfThe20bTakesWhatItsLayersNeed) {
+  // 12 layers of a group, keys and values, 8 heads of 64, 16 positions, float.
+  const std::size_t expected = std::size_t{12} * 2 * 8 * 64 * 16 * 4;
+  EXPECT_EQ(KvCache::block_bytes(released(24), LayerType::kFull, kernels::DType::kF32), expected);
+  EXPECT_EQ(
+      KvCache::block_bytes(released(24), LayerType::kSliding, kernels::DType::kF32), expected
+  );
+  EXPECT_EQ(
+      KvCache::block_bytes(released(24), LayerType::kFull, kernels::DType::kF64), 2 * expected
+  );
+}
+
+TEST(KvCacheTest, EachLayerHasItsGroupsBlocksInTheBackendsType) {
+  kernels::reference::ReferenceBackend reference;
+  const auto cache =
+      KvCache::create(released(3), reference, {.full_blocks = 5, .sliding_blocks = 2});
+  ASSERT_TRUE(cache.ok());
+  EXPECT_EQ(cache->layer(0).keys.shape(), (tensor::Shape{2, 8, 16, 64}));
+  EXPECT_EQ(cache->layer(1).values.shape(), (tensor::Shape{5, 8, 16, 64}));
+  EXPECT_EQ(cache->layer(2).keys.dtype(), kernels::DType::kF64);
+  EXPECT_NE(cache->layer(0).keys.data(), cache->layer(2).keys.data());
+}
+
+TEST(KvCacheTest, WhatNoAddressSpaceHoldsIsAnError) {
+  kernels::cpu::CpuBackend cpu(1);
+  const auto cache =
+      KvCache::create(released(2), cpu, {.full_blocks = 2000000000, .sliding_blocks = 1});
+  ASSERT_FALSE(cache.ok());
+  EXPECT_EQ(cache.error().code, ErrorCode::kOutOfMemory);
+}
+
+}  // namespace
+}  // namespace gossamer::model

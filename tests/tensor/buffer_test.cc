@@ -1,0 +1,57 @@
+#include "tensor/buffer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace gossamer::tensor {
+namespace {
+
+TEST(HostBufferTest, IsZeroedAndWritable) {
+  const auto buffer = HostBuffer::allocate(10'000);
+  ASSERT_TRUE(buffer.ok()) << buffer.error().message;
+  std::byte* data = (*buffer)->data();
+  EXPECT_TRUE(std::all_of(data, data + 10'000, [](std::byte byte) { return byte == std::byte{}; }));
+  data[9'999] = std::byte{1};
+  EXPECT_EQ((*buffer)->size_bytes(), 10'000U);
+}
+
+TEST(HostBufferTest, ALargeReservationCostsNothingUntilItIsTouched) {
+  // More than the memory of most machines.
+  const auto buffer = HostBuffer::allocate(std::size_t{1} << 38U);
+  ASSERT_TRUE(buffer.ok()) << buffer.error().message;
+  (*buffer)->data()[(std::size_t{1} << 38U) - 1] = std::byte{1};
+}
+
+TEST(HostBufferTest, MoreThanTheAddressSpaceIsAnErrorThatSaysHowMuch) {
+  const auto buffer = HostBuffer::allocate(std::size_t{1} << 62U);
+  ASSERT_FALSE(buffer.ok());
+  EXPECT_EQ(buffer.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_THAT(buffer.error().message, testing::HasSubstr("4611686.02 TB"));
+}
+
+TEST(HostBufferTest, AnEmptyBufferIsFine) {
+  const auto buffer = HostBuffer::allocate(0);
+  ASSERT_TRUE(buffer.ok());
+  EXPECT_EQ((*buffer)->size_bytes(), 0U);
+}
+
+TEST(BufferTest, ViewsArePartsOfTheBuffer) {
+  const auto buffer = HostBuffer::allocate(64);
+  ASSERT_TRUE(buffer.ok());
+  const MutableView view = (*buffer)->view(32, DType::kF32, Shape({2, 4}));
+  view.as<float>()[7] = 1.0F;
+  EXPECT_EQ((*buffer)->data()[62], std::byte{0x80});
+  EXPECT_EQ((*buffer)->data()[63], std::byte{0x3F});
+}
+
+TEST(BufferDeathTest, AViewBeyondTheEndIsABug) {
+  const auto buffer = HostBuffer::allocate(64);
+  ASSERT_TRUE(buffer.ok());
+  EXPECT_DEATH((*buffer)->view(36, DType::kF32, Shape({2, 4})), "does not hold");
+}
+
+}  // namespace
+}  // namespace gossamer::tensor
