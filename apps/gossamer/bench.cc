@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include "apps/gossamer/command.h"
 #include "apps/gossamer/interrupt.h"
 #include "apps/gossamer/loaded_model.h"
+#include "base/stopwatch.h"
 #include "base/terminal.h"
 #include "base/thread_pool.h"
 #include "engine/engine.h"
@@ -21,8 +21,6 @@ namespace gossamer::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kExamples = R"(
 Prefill: prompt tokens of all sequences over the time until the last of them has its first token. Decode: tokens after
 that. GB/s: the weights and keys that a decode step must read, against what this machine's memory can read, measured
@@ -120,7 +118,7 @@ Result<Run> run_once(
   engine::SamplingParams greedy;
   greedy.temperature = 0;
   std::vector<engine::SequenceId> ids;
-  const auto start = Clock::now();
+  const Stopwatch prefill_time;
   for (int i = 0; i < flags.batch; ++i) {
     GOSSAMER_ASSIGN_OR_RETURN(
         const auto id,
@@ -137,15 +135,14 @@ Result<Run> run_once(
   while (!all_begun() && !InterruptGuard::requested()) {
     for (const engine::Output& output : engine.step()) begun[output.sequence - ids.front()] = true;
   }
-  const auto decode_start = Clock::now();
+  const double prefill = prefill_time.seconds();
+  const Stopwatch decode_time;
   int steps = 0;
   std::size_t tokens = 0;
   for (; steps < flags.generate && !InterruptGuard::requested(); ++steps)
     tokens += engine.step().size();
-  const auto end = Clock::now();
+  const double decode = decode_time.seconds();
   for (const engine::SequenceId id : ids) engine.cancel(id);
-  const double prefill = std::chrono::duration<double>(decode_start - start).count();
-  const double decode = std::chrono::duration<double>(end - decode_start).count();
   return Run{
       flags.batch * flags.prompt / prefill,
       static_cast<double>(tokens) / decode,

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 #include <random>
 #include <string>
@@ -14,6 +13,7 @@
 #include "apps/gossamer/loaded_model.h"
 #include "apps/gossamer/prompt.h"
 #include "apps/gossamer/sampling_flags.h"
+#include "base/stopwatch.h"
 #include "base/terminal.h"
 #include "engine/engine.h"
 #include "grammar/header_grammar.h"
@@ -48,12 +48,6 @@ struct Flags {
   bool stats = false;
   bool ignore_eos = false;
 };
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 Result<std::unique_ptr<GenerationOutput>> make_output(
     const Flags& flags, const LoadedModel& model
@@ -92,13 +86,13 @@ GenerationSummary run_to_end(
 ) {
   GenerationSummary summary{.finish_reason = "interrupted"};
   const InterruptGuard interrupt;
-  const auto start = Clock::now();
-  auto first_token = start;
+  const Stopwatch since_start;
+  Stopwatch since_first_token;
   while (!engine.idle() && !InterruptGuard::requested()) {
     for (const engine::Output& step : engine.step()) {
       if (summary.completion_tokens++ == 0) {
-        first_token = Clock::now();
-        summary.prefill_seconds = seconds_since(start);
+        since_first_token = Stopwatch();
+        summary.prefill_seconds = since_start.seconds();
       }
       const bool ends_text = step.finish == engine::FinishReason::kStop;
       output.token(step.sampled, ends_text ? "" : text.push(step.sampled.token));
@@ -110,7 +104,7 @@ GenerationSummary run_to_end(
     }
   }
   engine.cancel(id);
-  if (summary.completion_tokens > 0) summary.decode_seconds = seconds_since(first_token);
+  if (summary.completion_tokens > 0) summary.decode_seconds = since_first_token.seconds();
   return summary;
 }
 

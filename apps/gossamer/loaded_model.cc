@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/available_memory.h"
+#include "base/stopwatch.h"
 #include "base/terminal.h"
 #include "base/thread_pool.h"
 #include "demo_model/demo_model.h"
@@ -15,8 +15,6 @@
 
 namespace gossamer::apps {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Ids of o200k_harmony that a model must be able to embed: through <|call|>.
 constexpr int kHarmonyVocabSize = 200013;
@@ -91,7 +89,7 @@ Result<const tokenizer::Tokenizer*> LoadedModel::require_tokenizer() const {
 }
 
 Result<LoadedModel> load_model(const ModelFlags& flags) {
-  const auto start = Clock::now();
+  const Stopwatch load_time;
   GOSSAMER_ASSIGN_OR_RETURN(auto checkpoint, open_model(flags.model));
   GOSSAMER_ASSIGN_OR_RETURN(auto tokenizer, choose_tokenizer(checkpoint, flags.model));
   if (checkpoint.layout() != checkpoint::Layout::kSynthetic) {
@@ -102,7 +100,7 @@ Result<LoadedModel> load_model(const ModelFlags& flags) {
     fmt::print(stderr, "{} {}\n", styled("warning:", Style::kYellow, is_terminal(stderr)), warning);
   }
   LoadedModel model{std::move(checkpoint), std::move(tokenizer), make_backend(flags)};
-  model.load_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  model.load_seconds = load_time.seconds();
   return model;
 }
 

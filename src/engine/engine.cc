@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/prompt.h"
+
 namespace gossamer::engine {
 namespace {
 
@@ -89,18 +91,7 @@ Engine::Engine(
 }
 
 Result<SequenceId> Engine::submit(Request request) {
-  if (request.prompt.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, "the prompt is empty; give at least one token");
-  }
-  for (const TokenId token : request.prompt) {
-    if (token < static_cast<TokenId>(config_.vocab_size)) continue;
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "token {} is not in this model's vocabulary, 0 to {}",
-        token,
-        config_.vocab_size - 1
-    );
-  }
+  GOSSAMER_RETURN_IF_ERROR(validate_prompt(config_, request.prompt));
   GOSSAMER_RETURN_IF_ERROR(engine::validate(request.sampling, config_.vocab_size));
   const int prompt_length = static_cast<int>(request.prompt.size());
   if (prompt_length >= options_.context_length) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/block_pool.h"
+#include "engine/prompt.h"
 #include "model/batch.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
@@ -14,29 +15,14 @@ namespace {
 constexpr int kChunk = 64;
 
 Status check_tokens(const model::Config& config, std::span<const TokenId> tokens) {
-  if (tokens.empty()) {
-    return make_error(
-        ErrorCode::kInvalidArgument, "there is nothing to score; give at least one token"
-    );
-  }
-  if (tokens.size() > static_cast<std::size_t>(config.max_context_length)) {
-    return make_error(
-        ErrorCode::kContextFull,
-        "the text has {} tokens, and this model's context holds {}",
-        tokens.size(),
-        config.max_context_length
-    );
-  }
-  for (const TokenId token : tokens) {
-    if (token < static_cast<TokenId>(config.vocab_size)) continue;
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        "token {} is not in this model's vocabulary, 0 to {}",
-        token,
-        config.vocab_size - 1
-    );
-  }
-  return {};
+  GOSSAMER_RETURN_IF_ERROR(validate_prompt(config, tokens));
+  if (tokens.size() <= static_cast<std::size_t>(config.max_context_length)) return {};
+  return make_error(
+      ErrorCode::kContextFull,
+      "the text has {} tokens, and this model's context holds {}",
+      tokens.size(),
+      config.max_context_length
+  );
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 
+#include "base/stopwatch.h"
 #include "tensor/buffer.h"
 
 namespace gossamer::kernels::cpu {
@@ -27,7 +27,6 @@ std::uint64_t sum_words(const std::byte* chunk) {
 }  // namespace
 
 Result<double> measure_read_bandwidth(ThreadPool& pool, std::size_t size_bytes, int passes) {
-  using Clock = std::chrono::steady_clock;
   const std::size_t num_chunks = std::max<std::size_t>(size_bytes / kChunkBytes, 1);
   GOSSAMER_ASSIGN_OR_RETURN(
       const auto buffer, tensor::HostBuffer::allocate(num_chunks * kChunkBytes)
@@ -39,12 +38,11 @@ Result<double> measure_read_bandwidth(ThreadPool& pool, std::size_t size_bytes, 
   std::atomic<std::uint64_t> total{0};
   double best = 0;
   for (int pass = 0; pass < passes; ++pass) {
-    const auto start = Clock::now();
+    const Stopwatch pass_time;
     pool.run(num_chunks, [&](std::size_t chunk, int) {
       total.fetch_add(sum_words(buffer->data() + chunk * kChunkBytes), std::memory_order_relaxed);
     });
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::max(best, static_cast<double>(num_chunks * kChunkBytes) / seconds);
+    best = std::max(best, static_cast<double>(num_chunks * kChunkBytes) / pass_time.seconds());
   }
   GOSSAMER_CHECK(total.load() != 1);  // uses the sum
   return best;
