@@ -20,6 +20,7 @@ enum class ErrorCode {
   kUnsupported,      ///< well-formed, but not something gossamer does
   kContextFull,      ///< more tokens than the context holds
   kOutOfMemory,      ///< more memory than there is
+  kBusy,             ///< too much to do already; the same request may succeed later
 };
 
 /// An expected failure. The message says what went wrong, where, and what to do about it, without a

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/token_id.h"
@@ -22,6 +23,13 @@ struct Request {
   std::optional<int> max_tokens;     // new tokens; to the end of the context when not set
   std::vector<TokenId> stop_tokens;  // each is emitted, then the sequence ends
   std::shared_ptr<TokenMask> mask;   // or null
+
+  /// Who asks: waiting requests of different users are admitted in turn.
+  std::string user;
+
+  /// Lengths of prompt prefixes that later prompts are likely to begin with, ascending: where
+  /// messages end. Reuse is possible at these, at the end of the prompt and of the output.
+  std::vector<int> reuse_positions;
 };
 
 enum class FinishReason : std::uint8_t {

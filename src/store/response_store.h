@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace gossamer::store {
+
+/// What is kept of a response.
+struct StoredResponse {
+  std::string id;        ///< "resp_…"
+  std::string response;  ///< the response object, JSON
+  std::string input;     ///< its input items, normalised and with ids: a JSON array, in order
+  std::optional<std::string> previous_id;
+  std::string owner;            ///< who may read it: the name of the API key, or empty
+  std::int64_t created_at = 0;  ///< unix seconds
+};
+
+struct ResponseStoreOptions {
+  std::filesystem::path file;  ///< empty: in memory
+  std::int64_t max_bytes = std::int64_t{1} << 30;
+  std::int64_t max_age_seconds = 30 * 24 * 3600;
+};
+
+/// Responses by id, in a SQLite file that survives kill -9 at any moment. The oldest go when the
+/// limits are reached. Any thread; calls take turns.
+class ResponseStore {
+ public:
+  /// Opens or creates. A file that SQLite cannot read is renamed to FILE.corrupt-N, never deleted,
+  /// and a new one is begun; `warnings()` tells. Errors (kIo): the folder cannot be written.
+  static Result<std::unique_ptr<ResponseStore>> open(const ResponseStoreOptions& options);
+
+  ~ResponseStore();
+  ResponseStore(const ResponseStore&) = delete;
+  ResponseStore& operator=(const ResponseStore&) = delete;
+
+  /// Adds or replaces, durably when it returns. Errors (kIo, e.g. a full disk) leave the store as
+  /// it was, and usable.
+  Status put(const StoredResponse& response);
+
+  /// Nothing when there is none, it is too old, or it belongs to someone else.
+  Result<std::optional<StoredResponse>> get(const std::string& id, const std::string& owner);
+
+  /// The response and those before it, following previous_id: oldest first. Empty when the id is
+  /// unknown; a chain whose beginning is gone is an error (kNotFound) that names the missing id.
+  Result<std::vector<StoredResponse>> chain(const std::string& id, const std::string& owner);
+
+  /// True when there was one.
+  Result<bool> remove(const std::string& id, const std::string& owner);
+
+  const std::vector<std::string>& warnings() const;
+
+ private:
+  class Database;
+  explicit ResponseStore(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace gossamer::store
