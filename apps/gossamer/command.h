@@ -15,6 +15,7 @@ struct Command {
 // Each adds its subcommand to the program. One file a subcommand.
 Command add_generate(CLI::App& program);
 Command add_score(CLI::App& program);
+Command add_serve(CLI::App& program);
 Command add_bench(CLI::App& program);
 Command add_harmony(CLI::App& program);
 Command add_inspect(CLI::App& program);

@@ -68,6 +68,7 @@ int run(int argc, char** argv) {
   const std::vector<Command> commands = {
       add_generate(program),
       add_score(program),
+      add_serve(program),
       add_bench(program),
       add_harmony(program),
       add_inspect(program),

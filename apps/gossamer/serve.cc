@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/gossamer/command.h"
+#include "apps/gossamer/loaded_model.h"
+#include "apps/gossamer/serve_flags.h"
+#include "engine/engine_thread.h"
+#include "harmony/encoding.h"
+#include "server/run.h"
+
+namespace gossamer::apps {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  gossamer serve                              the demo model on http://127.0.0.1:8000/v1
+  gossamer serve -m gpt-oss-20b/original      a released one
+  curl http://127.0.0.1:8000/v1/responses -d '{"input": "What is 27 + 48?"}'
+
+docs/server.md tells what is served, and how to connect clients.)";
+
+struct Flags {
+  ModelFlags model;
+  ServeFlags serve;
+  int max_sequences = 0;
+  int max_queue = 512;
+};
+
+/// Names that clients may ask for: the released models go by several.
+std::vector<std::string> names_of(const Flags& flags, const LoadedModel& model) {
+  if (!flags.serve.names.empty()) return flags.serve.names;
+  if (flags.model.model.empty() || flags.model.model == "demo") return {"gossamer-demo"};
+  const int layers = model.checkpoint.config().num_layers;
+  if (layers == 24) return {"gpt-oss-20b", "openai/gpt-oss-20b", "gpt-oss:20b"};
+  if (layers == 36) return {"gpt-oss-120b", "openai/gpt-oss-120b", "gpt-oss:120b"};
+  const auto name = std::filesystem::path(flags.model.model).filename().string();
+  return {name.empty() ? flags.model.model : name};
+}
+
+Result<server::ServedModel> load(const Flags& flags) {
+  GOSSAMER_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(flags.model));
+  GOSSAMER_ASSIGN_OR_RETURN(const auto* tokenizer, loaded.require_tokenizer());
+  GOSSAMER_ASSIGN_OR_RETURN(auto encoding, harmony::Encoding::create(*tokenizer));
+  auto model = std::make_shared<LoadedModel>(std::move(loaded));
+  GOSSAMER_ASSIGN_OR_RETURN(const engine::EngineOptions options, serve_options(flags, *model));
+  GOSSAMER_ASSIGN_OR_RETURN(
+      auto engine,
+      engine::Engine::create(
+          model->checkpoint.config(), model->checkpoint.weights(), *model->backend, options
+      )
+  );
+  return server::ServedModel{
+      .names = names_of(flags, *model),
+      .encoding = std::move(encoding),
+      .memory = model,
+      .generator = std::make_unique<engine::EngineThread>(std::move(engine), flags.max_queue),
+      .context_length = options.context_length,
+      .created_at = std::time(nullptr)};
+}
+
+Status serve(const Flags& flags) {
+  GOSSAMER_ASSIGN_OR_RETURN(const server::RunOptions options, run_options(flags.serve));
+  return server::run(
+      options,
+      [&flags](const std::function<void(double)>&) { return load(flags); },
+      run_events(flags.serve)
+  );
+}
+
+}  // namespace
+
+Command add_serve(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* app =
+      program.add_subcommand("serve", "An OpenAI-compatible API for many users at once");
+  add_model_flags(*app, flags->model);
+  add_context_flag(*app, flags->model);
+  app->add_option("--max-sequences", flags->max_sequences, "Requests computed together")
+      ->check(CLI::Range(1, 4096));
+  app->add_option("--max-queue", flags->max_queue, "Requests that may wait; more are answered 429")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  add_serve_flags(*app, flags->serve);
+  app->footer(kExamples);
+  return {app, [flags] {
+            const Status status = serve(*flags);
+            return status.ok() ? 0 : fail(status.error().message);
+          }};
+}
+
+}  // namespace gossamer::apps

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "api/error.h"
+#include "http/exchange.h"
+#include "server/router.h"
+#include "server/service.h"
+
+namespace gossamer::server {
+
+// Each adds its routes. The service outlives the router.
+void add_response_routes(Router& router, Service& service);
+void add_chat_routes(Router& router, Service& service);
+void add_completion_routes(Router& router, Service& service);
+void add_model_routes(Router& router, Service& service);
+void add_status_routes(Router& router, Service& service);
+
+/// Answers with JSON.
+boost::asio::awaitable<void> reply_json(
+    http::Exchange& exchange, int status, const api::Json& body
+);
+
+/// Answers with an error: the client's, or ours, which is logged.
+boost::asio::awaitable<void> reply_error(
+    Service& service, http::Exchange& exchange, const api::ApiError& error
+);
+
+}  // namespace gossamer::server

@@ -1,0 +1,121 @@
+#include "server/service.h"
+
+#include <fmt/format.h>
+
+#include <boost/system/system_error.hpp>
+#include <utility>
+
+#include "server/endpoints.h"
+#include "server/response_jobs.h"
+
+namespace gossamer::server {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr int kPoolThreads = 4;
+
+std::string joined(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+}  // namespace
+
+Service::Service(
+    asio::io_context& context, ServiceOptions options, std::unique_ptr<store::ResponseStore> store
+)
+    : context_(context),
+      options_(std::move(options)),
+      log_(options_.prompts),
+      store_(std::move(store)),
+      jobs_(std::make_unique<ResponseJobs>()),
+      pool_(kPoolThreads) {
+  add_response_routes(router_, *this);
+  add_chat_routes(router_, *this);
+  add_completion_routes(router_, *this);
+  add_model_routes(router_, *this);
+  add_status_routes(router_, *this);
+}
+
+Service::~Service() = default;
+
+asio::awaitable<void> Service::handle(http::Exchange& exchange) {
+  const http::Request& request = exchange.request();
+  RouteMatch match = router_.find(request.method, request.path);
+  if (match.route != nullptr) {
+    co_await match.route->handler(exchange, std::move(match.id));
+    co_return;
+  }
+  if (match.allowed.empty()) {
+    co_await reply_error(
+        *this,
+        exchange,
+        {.status = 404,
+         .code = "not_found",
+         .message = fmt::format("there is nothing at {} {}", request.method, request.path)}
+    );
+    co_return;
+  }
+  const std::string allowed = joined(match.allowed);
+  const api::ApiError error{
+      .status = 405,
+      .code = "method_not_allowed",
+      .message = fmt::format("{} is asked for with {}", request.path, allowed)};
+  http::Headers headers{{"Allow", allowed}};
+  std::string body = api::to_json(error).dump();
+  co_await exchange.reply(405, "application/json", std::move(body), std::move(headers));
+}
+
+std::string Service::error_body(int status, const std::string& message) {
+  const bool is_ours = status >= 500;
+  return api::to_json({.status = status,
+                       .type = is_ours ? "server_error" : "invalid_request_error",
+                       .code = status == 401 ? "invalid_api_key" : "",
+                       .message = message})
+      .dump();
+}
+
+void Service::record(const http::AccessRecord& record) {
+  const http::Request& request = *record.request;
+  metrics_.answered(router_.pattern_of(request.path), record.status);
+  log_.info(
+      "request",
+      {{"id", request.id},
+       {"method", request.method},
+       {"path", request.path},
+       {"status", std::to_string(record.status)},
+       {"bytes", std::to_string(record.bytes_sent)},
+       {"seconds", fmt::format("{:.3f}", record.seconds)},
+       {"client", request.client}}
+  );
+}
+
+const std::vector<std::string>& Service::open_paths() {
+  static const std::vector<std::string> paths = {"/health"};
+  return paths;
+}
+
+void Service::stop_background() {
+  jobs_->cancel_all();
+}
+
+asio::awaitable<void> reply_json(http::Exchange& exchange, int status, const api::Json& body) {
+  // What is not UTF-8 in a client's own strings must not break the answer.
+  std::string text = body.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  co_await exchange.reply(status, "application/json", std::move(text));
+}
+
+asio::awaitable<void> reply_error(
+    Service& service, http::Exchange& exchange, const api::ApiError& error
+) {
+  if (error.status >= 500) {
+    service.log().error("failed", {{"id", exchange.request().id}, {"reason", error.message}});
+  }
+  http::Headers headers;
+  if (error.status == 429 || error.status == 503) headers.emplace_back("Retry-After", "2");
+  std::string body = api::to_json(error).dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  co_await exchange.reply(error.status, "application/json", std::move(body), std::move(headers));
+}
+
+}  // namespace gossamer::server

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/exchange.h"
+#include "http/server.h"
+#include "server/blocking_pool.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/router.h"
+#include "server/served_model.h"
+#include "store/response_store.h"
+#include "tools/tool.h"
+
+namespace gossamer::server {
+
+class ResponseJobs;
+
+struct ServiceOptions {
+  /// Today, "2026-01-31": shown to the model. A function, since servers run for days.
+  std::function<std::string()> date;
+  std::vector<std::shared_ptr<const tools::Tool>> tools;
+  std::string seal_key;  ///< 32 bytes: what reasoning is sealed with
+  Log::Prompts prompts = Log::Prompts::kLeftOut;
+};
+
+/// The API: every route, and what the routes share. Runs on the io_context's threads.
+class Service {
+ public:
+  /// `store` may be null: nothing is kept. Everything must outlive the io_context's run.
+  Service(
+      boost::asio::io_context& context,
+      ServiceOptions options,
+      std::unique_ptr<store::ResponseStore> store
+  );
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  /// For http::Server.
+  boost::asio::awaitable<void> handle(http::Exchange& exchange);
+  static std::string error_body(int status, const std::string& message);
+  void record(const http::AccessRecord& record);
+  static const std::vector<std::string>& open_paths();
+
+  /// Lets /metrics tell how many connections are open.
+  void set_connection_count(std::function<int()> count) { connection_count_ = std::move(count); }
+
+  /// Ends what runs in the background.
+  void stop_background();
+
+  ModelSlot& model() { return model_; }
+  const Log& log() const { return log_; }
+  Metrics& metrics() { return metrics_; }
+  BlockingPool& pool() { return pool_; }
+  store::ResponseStore* store() { return store_.get(); }
+  ResponseJobs& jobs() { return *jobs_; }
+  const ServiceOptions& options() const { return options_; }
+  const Router& router() const { return router_; }
+  int num_connections() const { return connection_count_ ? connection_count_() : 0; }
+  boost::asio::io_context& context() { return context_; }
+
+ private:
+  boost::asio::io_context& context_;
+  ServiceOptions options_;
+  Log log_;
+  Metrics metrics_;
+  std::unique_ptr<store::ResponseStore> store_;
+  ModelSlot model_;
+  std::unique_ptr<ResponseJobs> jobs_;
+  Router router_;
+  std::function<int()> connection_count_;
+  BlockingPool pool_;  // last: its threads end before what they use
+};
+
+}  // namespace gossamer::server

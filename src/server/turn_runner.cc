@@ -1,0 +1,126 @@
+#include "server/turn_runner.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/this_coro.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "server/mailbox.h"
+
+namespace gossamer::server {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds kHeartbeat{10};
+constexpr std::chrono::seconds kToolPatience{120};
+
+/// Times between tokens, as the client sees them.
+class TokenClock {
+ public:
+  explicit TokenClock(Metrics& metrics) : metrics_(metrics) {}
+
+  void tick() {
+    const double seconds = since_last_.seconds();
+    if (is_first_) {
+      metrics_.time_to_first_token(seconds);
+    } else {
+      metrics_.inter_token(seconds);
+    }
+    is_first_ = false;
+    since_last_ = Stopwatch();
+  }
+
+ private:
+  Metrics& metrics_;
+  Stopwatch since_last_;
+  bool is_first_ = true;
+};
+
+/// What an update ended, if anything.
+enum class Outcome { kGoesOn, kFinished };
+
+/// One generation of a turn, from the prompt to the end.
+class GenerationRun {
+ public:
+  GenerationRun(TurnContext context, chat::Turn& turn, const EventSink& sink)
+      : turn_(turn), sink_(sink), generator_(context.generator), clock_(context.metrics) {}
+
+  asio::awaitable<api::ApiResult<void>> run() {
+    auto request = turn_.next_generation();
+    if (!request.ok()) co_return api::from_error(request.error());
+    const auto executor = co_await asio::this_coro::executor;
+    const auto mailbox = Mailbox<engine::Update>::create(executor);
+    const auto generation = generator_.submit(
+        std::move(*request), [mailbox](const engine::Update& update) { mailbox->push(update); }
+    );
+    if (!generation.ok()) co_return api::from_error(generation.error());
+    co_await sink_({});
+    while (true) {
+      const std::vector<engine::Update> updates = co_await mailbox->next(kHeartbeat);
+      if (updates.empty()) co_await sink_({});
+      for (const engine::Update& update : updates) {
+        if (update.error) co_return api::from_error(*update.error);
+        const Outcome outcome = co_await take(update);
+        if (outcome == Outcome::kFinished) co_return api::ApiResult<void>();
+      }
+    }
+  }
+
+ private:
+  asio::awaitable<Outcome> take(const engine::Update& update) {
+    if (update.sampled) {
+      clock_.tick();
+      co_await pass_on(turn_.push(*update.sampled));
+    }
+    auto reason = update.finish;
+    if (turn_.is_stopped()) reason = engine::FinishReason::kStop;
+    if (!reason) co_return Outcome::kGoesOn;
+    co_await pass_on(turn_.finish_generation(*reason, update.num_cached_tokens));
+    co_return Outcome::kFinished;
+  }
+
+  asio::awaitable<void> pass_on(std::span<const chat::Event> events) {
+    if (!events.empty()) co_await sink_(events);
+  }
+
+  chat::Turn& turn_;
+  const EventSink& sink_;
+  engine::Generator& generator_;
+  TokenClock clock_;
+};
+
+asio::awaitable<tools::ToolResult> run_tool(TurnContext context, const chat::Turn& turn) {
+  // Tools live as long as the server, the call only as long as the turn.
+  auto work = [tool = turn.pending_tool(), call = *turn.pending_call()](const std::stop_token& stop
+              ) { return tool->run(call, stop); };
+  auto result = co_await context.pool.run(std::move(work), kToolPatience);
+  if (result) co_return std::move(*result);
+  co_return tools::ToolResult{
+      .output = fmt::format("the tool did not answer within {} seconds", kToolPatience.count()),
+      .failed = true};
+}
+
+}  // namespace
+
+asio::awaitable<api::ApiResult<chat::TurnEnd>> run_turn(
+    TurnContext context, chat::Turn& turn, const EventSink& sink
+) {
+  while (true) {
+    GenerationRun generation(context, turn, sink);
+    const api::ApiResult<void> done = co_await generation.run();
+    if (!done.ok()) co_return done.error();
+    if (turn.pending_call() == nullptr) break;
+    tools::ToolResult result = co_await run_tool(context, turn);
+    const auto events = turn.add_tool_result(std::move(result));
+    if (!events.empty()) co_await sink(events);
+  }
+  context.metrics.header_repairs(turn.repair_counts());
+  co_return turn.end();
+}
+
+}  // namespace gossamer::server
