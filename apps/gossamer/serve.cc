@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <memory>
@@ -11,7 +12,10 @@
 #include "apps/gossamer/command.h"
 #include "apps/gossamer/loaded_model.h"
 #include "apps/gossamer/serve_flags.h"
+#include "base/available_memory.h"
+#include "base/thread_pool.h"
 #include "engine/engine_thread.h"
+#include "engine/kv_size.h"
 #include "harmony/encoding.h"
 #include "server/run.h"
 
@@ -26,10 +30,13 @@ Examples:
 
 docs/server.md tells what is served, and how to connect clients.)";
 
+// Positions of earlier prompts at which later ones can resume: a few for each of many users.
+constexpr int kNumSnapshots = 256;
+
 struct Flags {
   ModelFlags model;
   ServeFlags serve;
-  int max_sequences = 0;
+  int max_sequences = 64;
   int max_queue = 512;
 };
 
@@ -44,12 +51,29 @@ std::vector<std::string> names_of(const Flags& flags, const LoadedModel& model) 
   return {name.empty() ? flags.model.model : name};
 }
 
+/// Sequences share the memory for keys and values: as much as all of them could use, but no more
+/// than half of what is free, since weights of a mapped checkpoint are only paid for as they are
+/// read.
+Result<engine::EngineOptions> engine_options(const Flags& flags, const LoadedModel& model) {
+  GOSSAMER_ASSIGN_OR_RETURN(const int context, choose_context(flags.model, model, 1));
+  engine::EngineOptions options{
+      .context_length = context,
+      .max_sequences = flags.max_sequences,
+      .seed = std::random_device()(),
+      .num_snapshots = kNumSnapshots,
+      .num_sampling_threads = flags.model.threads > 0 ? flags.model.threads : available_cores()};
+  const std::uint64_t most =
+      engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->activation_dtype());
+  options.kv_cache_bytes = std::min(most, available_memory_bytes().value_or(most) / 2);
+  return options;
+}
+
 Result<server::ServedModel> load(const Flags& flags) {
   GOSSAMER_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(flags.model));
   GOSSAMER_ASSIGN_OR_RETURN(const auto* tokenizer, loaded.require_tokenizer());
   GOSSAMER_ASSIGN_OR_RETURN(auto encoding, harmony::Encoding::create(*tokenizer));
   auto model = std::make_shared<LoadedModel>(std::move(loaded));
-  GOSSAMER_ASSIGN_OR_RETURN(const engine::EngineOptions options, serve_options(flags, *model));
+  GOSSAMER_ASSIGN_OR_RETURN(const engine::EngineOptions options, engine_options(flags, *model));
   GOSSAMER_ASSIGN_OR_RETURN(
       auto engine,
       engine::Engine::create(
@@ -60,7 +84,9 @@ Result<server::ServedModel> load(const Flags& flags) {
       .names = names_of(flags, *model),
       .encoding = std::move(encoding),
       .memory = model,
-      .generator = std::make_unique<engine::EngineThread>(std::move(engine), flags.max_queue),
+      .generator = std::make_unique<engine::EngineThread>(
+          std::move(engine), engine::EngineThreadOptions{.max_queue = flags.max_queue}
+      ),
       .context_length = options.context_length,
       .created_at = std::time(nullptr)};
 }
@@ -83,7 +109,8 @@ Command add_serve(CLI::App& program) {
   add_model_flags(*app, flags->model);
   add_context_flag(*app, flags->model);
   app->add_option("--max-sequences", flags->max_sequences, "Requests computed together")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   app->add_option("--max-queue", flags->max_queue, "Requests that may wait; more are answered 429")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();

@@ -130,7 +130,9 @@ Result<server::RunOptions> run_options(const ServeFlags& flags) {
   options.store_file = store_file(flags);
   options.store_max_bytes = flags.store_max_bytes;
   options.store_max_age_days = flags.store_max_age_days;
-  GOSSAMER_ASSIGN_OR_RETURN(options.tools, tools::tool_set(flags.tools));
+  const std::vector<std::string_view> tools(flags.tools.begin(), flags.tools.end());
+  GOSSAMER_ASSIGN_OR_RETURN(const auto tool_set, tools::ToolSet::create(tools));
+  options.tools = tool_set.all();
   if (!flags.date.empty()) options.date = flags.date;
   if (flags.log_prompts) options.prompts = server::Log::Prompts::kLogged;
   return options;

@@ -19,7 +19,7 @@
 #include <thread>
 #include <utility>
 
-#include "http/loopback.h"
+#include "http/bind_policy.h"
 #include "server/service.h"
 
 namespace gossamer::server {
@@ -29,7 +29,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr int kIoThreads = 2;
-constexpr std::size_t kSealKeyBytes = 32;
 
 Status check_exposure(const RunOptions& options) {
   const http::ServerOptions& http = options.http;
@@ -49,23 +48,26 @@ std::string today() {
   return fmt::format("{:%Y-%m-%d}", fmt::localtime(now));
 }
 
-std::string random_seal_key() {
-  std::string key(kSealKeyBytes, '\0');
-  GOSSAMER_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), kSealKeyBytes) == 1);
+using SealKey = api::SealedReasoning::Key;
+
+SealKey random_seal_key() {
+  SealKey key{};
+  GOSSAMER_CHECK(RAND_bytes(key.data(), static_cast<int>(key.size())) == 1);
   return key;
 }
 
 /// The key of a store: reasoning that clients hold stays readable over restarts.
-Result<std::string> seal_key_of(const std::filesystem::path& store_file) {
+Result<SealKey> seal_key_of(const std::filesystem::path& store_file) {
   const std::string path = store_file.string() + ".key";
-  std::string key(kSealKeyBytes + 1, '\0');
+  SealKey key{};
   std::ifstream file(path, std::ios::binary);
-  file.read(key.data(), static_cast<std::streamsize>(key.size()));
-  if (file.gcount() == kSealKeyBytes) return key.substr(0, kSealKeyBytes);
+  file.read(reinterpret_cast<char*>(key.data()), key.size());
+  if (file.gcount() == static_cast<std::streamsize>(key.size())) return key;
   key = random_seal_key();
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   const bool is_written =
-      descriptor >= 0 && ::write(descriptor, key.data(), key.size()) == kSealKeyBytes;
+      descriptor >= 0 &&
+      ::write(descriptor, key.data(), key.size()) == static_cast<ssize_t>(key.size());
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
   if (is_written) return key;
@@ -93,14 +95,14 @@ Result<std::unique_ptr<Service>> make_service(
     asio::io_context& context, const RunOptions& options
 ) {
   GOSSAMER_ASSIGN_OR_RETURN(auto store, open_store(options));
-  std::string seal_key = random_seal_key();
+  SealKey seal_key = random_seal_key();
   if (options.store_file) {
     GOSSAMER_ASSIGN_OR_RETURN(seal_key, seal_key_of(*options.store_file));
   }
   ServiceOptions service_options{
       .date = [date = options.date] { return date ? *date : today(); },
       .tools = options.tools,
-      .seal_key = std::move(seal_key),
+      .seal_key = seal_key,
       .prompts = options.prompts};
   const auto warnings = store ? store->warnings() : std::vector<std::string>();
   auto service = std::make_unique<Service>(context, std::move(service_options), std::move(store));

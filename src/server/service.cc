@@ -27,6 +27,7 @@ Service::Service(
 )
     : context_(context),
       options_(std::move(options)),
+      seal_(options_.seal_key),
       log_(options_.prompts),
       store_(std::move(store)),
       jobs_(std::make_unique<ResponseJobs>()),

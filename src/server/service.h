@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/sealed_reasoning.h"
 #include "http/exchange.h"
 #include "http/server.h"
 #include "server/blocking_pool.h"
@@ -25,7 +26,7 @@ struct ServiceOptions {
   /// Today, "2026-01-31": shown to the model. A function, since servers run for days.
   std::function<std::string()> date;
   std::vector<std::shared_ptr<const tools::Tool>> tools;
-  std::string seal_key;  ///< 32 bytes: what reasoning is sealed with
+  api::SealedReasoning::Key seal_key{};  ///< what reasoning is sealed with
   Log::Prompts prompts = Log::Prompts::kLeftOut;
 };
 
@@ -57,6 +58,7 @@ class Service {
   ModelSlot& model() { return model_; }
   const Log& log() const { return log_; }
   Metrics& metrics() { return metrics_; }
+  const api::SealedReasoning& seal() const { return seal_; }
   BlockingPool& pool() { return pool_; }
   store::ResponseStore* store() { return store_.get(); }
   ResponseJobs& jobs() { return *jobs_; }
@@ -68,6 +70,7 @@ class Service {
  private:
   boost::asio::io_context& context_;
   ServiceOptions options_;
+  api::SealedReasoning seal_;
   Log log_;
   Metrics metrics_;
   std::unique_ptr<store::ResponseStore> store_;
