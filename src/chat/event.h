@@ -19,8 +19,9 @@ enum class MessageKind {
 };
 
 // Of one message come, in this order: MessageStarted, TextAdded…, MessageEnded and, for a tool
-// call, ToolFinished. Messages do not overlap. `message` counts the messages of a turn from 0,
-// across the generations of it.
+// call, ToolFinished. Messages do not overlap. `message` is the index that it has in
+// Turn::messages(), where the results of tools count too. A tool call that the generation cut, or
+// that comes when there is no room for more, has no ToolFinished.
 
 /// The model began a message.
 struct MessageStarted {

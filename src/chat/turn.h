@@ -3,16 +3,18 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "chat/event.h"
+#include "chat/message_kind.h"
+#include "chat/message_text.h"
+#include "chat/turn_prompt.h"
 #include "chat/turn_request.h"
 #include "engine/request.h"
 #include "grammar/header_grammar.h"
 #include "harmony/encoding.h"
-#include "harmony/renderer.h"
 #include "harmony/stream_parser.h"
 
 namespace gossamer::chat {
@@ -29,7 +31,7 @@ struct TurnUsage {
   int prompt_tokens = 0;     ///< of the first generation
   int cached_tokens = 0;     ///< of those, from the prefix cache
   int output_tokens = 0;     ///< sampled, over all generations
-  int reasoning_tokens = 0;  ///< of those, of messages of kReasoning
+  int reasoning_tokens = 0;  ///< of those, of messages of kReasoning: header, text and end
 };
 
 /// One turn of the model: prompts out, tokens in, events out. A turn is one generation, and one
@@ -45,7 +47,8 @@ struct TurnUsage {
 ///   }
 class Turn {
  public:
-  /// Errors: a conversation that cannot be rendered, a recipient that no header can hold.
+  /// Errors: a conversation that cannot be rendered, a recipient that no header can hold, and a
+  /// call that is required where there is nothing to call.
   static Result<Turn> create(const harmony::Encoding& encoding, TurnRequest request);
 
   /// What to generate next: the prompt, what of it later prompts will begin with, limits, stop
@@ -55,7 +58,8 @@ class Turn {
   /// Takes a sampled token. Events are valid until the next call of any of these.
   std::span<const Event> push(const engine::SampledToken& token);
 
-  /// True once a stop text came up: the generation should be cancelled, and finished with kStop.
+  /// True once a stop text came up, or an answer or call ended without the token that ends a turn:
+  /// the generation should be cancelled, and finished with kStop. Further tokens are ignored.
   bool is_stopped() const;
 
   /// Takes the end of a generation.
@@ -77,6 +81,48 @@ class Turn {
 
   /// How often each repair was made to what the model wrote.
   harmony::RepairCounts repair_counts() const;
+
+ private:
+  struct OpenMessage {
+    std::size_t index;
+    Destination destination;
+    MessageText text;
+    int num_tokens = 0;  // sampled, header included
+  };
+
+  Turn(const harmony::Encoding& encoding, TurnRequest request, TurnPrompt prompt);
+
+  Status compile_grammar();
+  bool may_call_tools() const { return num_tool_calls_ < request_.max_tool_calls; }
+  bool has_tokens_left() const {
+    return !request_.max_tokens || usage_.output_tokens < *request_.max_tokens;
+  }
+
+  void take(std::span<const harmony::ParseEvent> parsed, bool is_complete);
+  void start_message(const harmony::Message& message);
+  void add_text(std::string_view text);
+  void end_message(const harmony::Message& message, bool is_complete);
+  bool ends_in_header(std::span<const harmony::ParseEvent> parsed) const;
+  void settle(engine::FinishReason reason);
+
+  harmony::Encoding encoding_;
+  TurnRequest request_;
+  TurnPrompt prompt_;
+  std::shared_ptr<const grammar::HeaderGrammar> grammar_;
+  std::optional<harmony::StreamParser> parser_;  // of the generation under way
+  std::optional<OpenMessage> open_;
+  int num_header_tokens_ = 0;         // sampled since the last message ended
+  std::optional<Destination> ended_;  // the last message of the generation, when it is complete
+  const tools::Tool* pending_tool_ = nullptr;
+  bool is_stopped_ = false;
+  int num_generations_ = 0;
+  int num_tool_calls_ = 0;
+  std::size_t num_rendered_ = 0;  // of messages_, in the prompt
+  TurnEnd end_ = TurnEnd::kAnswer;
+  TurnUsage usage_;
+  harmony::RepairCounts repair_counts_{};  // of the generations before
+  std::vector<harmony::Message> messages_;
+  std::vector<Event> events_;
 };
 
 }  // namespace gossamer::chat

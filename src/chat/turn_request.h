@@ -34,6 +34,7 @@ struct TurnRequest {
   engine::SamplingParams sampling;
   std::optional<int> max_tokens;  ///< over all generations of the turn
   std::vector<std::string> stop;  ///< texts that end the turn when they come up in the answer
+  int max_tool_calls = 64;        ///< of `tools`; from then on they cannot be called
   std::string user;               ///< see engine::Request::user
 };
 

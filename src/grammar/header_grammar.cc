@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 
 namespace gossamer::grammar {
@@ -30,26 +31,39 @@ const std::vector<Pieces>& content_types() {
   return types;
 }
 
-/// Tokens of pieces; text that is not parted by a marker is encoded as one.
-std::vector<TokenId> tokens_of(const Encoding& encoding, const Pieces& pieces) {
-  std::vector<TokenId> tokens;
-  std::string text;
-  const auto add_text = [&] {
-    const auto ids = encoding.tokenizer().encode_ordinary(text);
-    tokens.insert(tokens.end(), ids.begin(), ids.end());
-    text.clear();
-  };
-  for (const auto& piece : pieces) {
-    if (const auto* marker = std::get_if<Marker>(&piece)) {
-      add_text();
-      tokens.push_back(encoding.id(*marker));
-    } else {
-      text += std::get<std::string>(piece);
+/// Encodes pieces; remembers the texts, as headers repeat them.
+class PieceEncoder {
+ public:
+  explicit PieceEncoder(const Encoding& encoding) : encoding_(encoding) {}
+
+  /// Tokens of pieces; text that is not parted by a marker is encoded as one.
+  std::vector<TokenId> tokens(const Pieces& pieces) {
+    std::vector<TokenId> tokens;
+    std::string text;
+    for (const auto& piece : pieces) {
+      if (const auto* marker = std::get_if<Marker>(&piece)) {
+        add_text(text, tokens);
+        tokens.push_back(encoding_.id(*marker));
+      } else {
+        text += std::get<std::string>(piece);
+      }
     }
+    add_text(text, tokens);
+    return tokens;
   }
-  add_text();
-  return tokens;
-}
+
+ private:
+  void add_text(std::string& text, std::vector<TokenId>& tokens) {
+    if (text.empty()) return;
+    const auto [entry, is_new] = texts_.try_emplace(text);
+    if (is_new) entry->second = encoding_.tokenizer().encode_ordinary(text);
+    tokens.insert(tokens.end(), entry->second.begin(), entry->second.end());
+    text.clear();
+  }
+
+  const Encoding& encoding_;
+  std::unordered_map<std::string, std::vector<TokenId>> texts_;
+};
 
 Pieces joined(Pieces head, const Pieces& tail) {
   head.insert(head.end(), tail.begin(), tail.end());
@@ -102,35 +116,27 @@ Result<std::shared_ptr<const HeaderGrammar>> HeaderGrammar::create(
     const Encoding& encoding, const TurnRules& rules
 ) {
   GOSSAMER_RETURN_IF_ERROR(check_rules(rules));
-  std::shared_ptr<HeaderGrammar> grammar(new HeaderGrammar());
+  std::shared_ptr<HeaderGrammar> grammar(new HeaderGrammar(encoding));
   grammar->edges_.resize(kFirstHeaderText);
-  grammar->add_content(encoding);
-  grammar->add_headers(encoding, rules);
+  grammar->add_content();
+  grammar->add_headers(rules);
   return std::shared_ptr<const HeaderGrammar>(std::move(grammar));
 }
 
-void HeaderGrammar::add_content(const Encoding& encoding) {
-  const auto size = static_cast<TokenId>(encoding.tokenizer().vocab_size());
-  text_.assign((size + 63) / 64, 0);
-  for (TokenId token = 0; token < size; ++token) {
-    const bool is_known = encoding.tokenizer().bytes_of(token).has_value();
-    if (is_known && !encoding.is_special(token))
-      text_[token / 64] |= std::uint64_t{1} << token % 64;
-  }
-  edges_[kTextContent] = {{encoding.id(Marker::kEnd), kBetween}};
-  edges_[kCallContent] = {{encoding.id(Marker::kCall), kOver}};
-  edges_[kAnswerContent] = {{encoding.id(Marker::kReturn), kOver}};
+void HeaderGrammar::add_content() {
+  edges_[kTextContent] = {{encoding_.id(Marker::kEnd), kBetween}};
+  edges_[kCallContent] = {{encoding_.id(Marker::kCall), kOver}};
+  edges_[kAnswerContent] = {{encoding_.id(Marker::kReturn), kOver}};
   // A sampler must be able to choose something: what ends a turn ends it again.
-  edges_[kOver] = {{encoding.id(Marker::kReturn), kOver}};
-  add_path(kBetween, tokens_of(encoding, {Marker::kStart, "assistant"}), kHeader);
+  edges_[kOver] = {{encoding_.id(Marker::kReturn), kOver}};
+  add_path(kBetween, PieceEncoder(encoding_).tokens({Marker::kStart, "assistant"}), kHeader);
 }
 
-void HeaderGrammar::add_headers(const Encoding& encoding, const TurnRules& rules) {
+void HeaderGrammar::add_headers(const TurnRules& rules) {
+  PieceEncoder encoder(encoding_);
   for (const std::string& channel : rules.channels) {
     const Pieces header = {Marker::kChannel, channel, Marker::kMessage};
-    add_path(
-        kHeader, tokens_of(encoding, header), channel == kFinal ? kAnswerContent : kTextContent
-    );
+    add_path(kHeader, encoder.tokens(header), channel == kFinal ? kAnswerContent : kTextContent);
   }
   for (const Recipient& recipient : rules.recipients) {
     const std::string to = " to=" + recipient.name;
@@ -138,8 +144,8 @@ void HeaderGrammar::add_headers(const Encoding& encoding, const TurnRules& rules
       for (const Pieces& type : content_types()) {
         const Pieces after_role = joined({to, Marker::kChannel, channel}, type);
         const Pieces after_channel = joined({Marker::kChannel, channel, to}, type);
-        add_path(kHeader, tokens_of(encoding, after_role), kCallContent);
-        add_path(kHeader, tokens_of(encoding, after_channel), kCallContent);
+        add_path(kHeader, encoder.tokens(after_role), kCallContent);
+        add_path(kHeader, encoder.tokens(after_channel), kCallContent);
       }
     }
   }
@@ -164,7 +170,8 @@ void HeaderGrammar::add_path(State from, std::span<const TokenId> tokens, State 
 }
 
 bool HeaderGrammar::is_text(TokenId token) const {
-  return token / 64 < text_.size() && (text_[token / 64] >> token % 64 & 1) != 0;
+  const auto text = encoding_.text_tokens();
+  return token / 64 < text.size() && (text[token / 64] >> token % 64 & 1) != 0;
 }
 
 HeaderGrammar::State HeaderGrammar::next(State state, TokenId token) const {
@@ -179,7 +186,8 @@ bool HeaderGrammar::fill(State state, std::span<std::uint64_t> allowed) const {
   if (state == kFree) return false;
   std::fill(allowed.begin(), allowed.end(), 0);
   if (state >= kTextContent && state <= kAnswerContent) {
-    std::copy_n(text_.begin(), std::min(text_.size(), allowed.size()), allowed.begin());
+    const auto text = encoding_.text_tokens();
+    std::copy_n(text.begin(), std::min(text.size(), allowed.size()), allowed.begin());
   }
   for (const auto& [label, target] : edges_[state]) {
     if (label / 64 < allowed.size()) allowed[label / 64] |= std::uint64_t{1} << label % 64;

@@ -1,6 +1,7 @@
 #include "harmony/encoding.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gossamer::harmony {
 
@@ -41,7 +42,18 @@ Result<Encoding> Encoding::create(tokenizer::Tokenizer tokenizer) {
   const auto size = static_cast<TokenId>(vocabulary.vocab_size());
   while (lowest < size && !vocabulary.is_special(lowest)) ++lowest;
   encoding.lowest_special_ = lowest;
+  encoding.find_text_tokens();
   return encoding;
+}
+
+void Encoding::find_text_tokens() {
+  const auto size = static_cast<TokenId>(tokenizer_.vocab_size());
+  std::vector<std::uint64_t> bits((size + 63) / 64, 0);
+  for (TokenId token = 0; token < size; ++token) {
+    if (is_special(token) || !tokenizer_.bytes_of(token)) continue;
+    bits[token / 64] |= std::uint64_t{1} << token % 64;
+  }
+  text_tokens_ = std::make_shared<const std::vector<std::uint64_t>>(std::move(bits));
 }
 
 std::optional<Marker> Encoding::find_marker(TokenId token) const {

@@ -2,7 +2,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -50,6 +53,10 @@ class Encoding {
   /// True for "<|endoftext|>", which ends a stream without being part of the format.
   bool is_end_of_text(TokenId token) const { return end_of_text_ == token; }
 
+  /// Which tokens are text: bit i % 64 of element i / 64 is 1 for a known token that is not
+  /// special. Lives as long as a copy of this encoding does.
+  std::span<const std::uint64_t> text_tokens() const { return *text_tokens_; }
+
   /// What generation of an assistant turn stops at: `<|return|>`, `<|call|>`, and the end of text.
   std::vector<TokenId> turn_end_tokens() const;
 
@@ -57,11 +64,13 @@ class Encoding {
   explicit Encoding(tokenizer::Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
 
   std::optional<Marker> find_marker(TokenId token) const;
+  void find_text_tokens();
 
   tokenizer::Tokenizer tokenizer_;
   std::array<TokenId, kNumMarkers> ids_{};
   std::optional<TokenId> end_of_text_;
   TokenId lowest_special_ = 0;  // no special token that matters here is below it
+  std::shared_ptr<const std::vector<std::uint64_t>> text_tokens_;
 };
 
 }  // namespace gossamer::harmony
