@@ -28,11 +28,18 @@ struct ResponseStoreOptions {
 };
 
 /// Responses by id, in a SQLite file that survives kill -9 at any moment. The oldest go when the
-/// limits are reached. Any thread; calls take turns.
+/// limits are reached, and the file shrinks. Only its owner may read the file. Any thread; calls
+/// take turns, and put() and remove() wait for the disk.
+///
+/// A file that turns out to be damaged while it is in use is set aside too: the call that met the
+/// damage fails with kCorruptData and a message that says so, the next one finds a new store. A
+/// single damaged response fails with kCorruptData and leaves the others alone.
 class ResponseStore {
  public:
-  /// Opens or creates. A file that SQLite cannot read is renamed to FILE.corrupt-N, never deleted,
-  /// and a new one is begun; `warnings()` tells. Errors (kIo): the folder cannot be written.
+  /// Opens or creates. A file that SQLite cannot read, or that is another program's or a later
+  /// version's, is renamed to FILE.corrupt-N, never deleted, and a new one is begun; `warnings()`
+  /// tells. Errors: the folder cannot be written, permissions are missing or a folder is in the
+  /// file's place (kIo); another process holds it for too long (kBusy).
   static Result<std::unique_ptr<ResponseStore>> open(const ResponseStoreOptions& options);
 
   ~ResponseStore();
@@ -40,7 +47,8 @@ class ResponseStore {
   ResponseStore& operator=(const ResponseStore&) = delete;
 
   /// Adds or replaces, durably when it returns. Errors (kIo, e.g. a full disk) leave the store as
-  /// it was, and usable.
+  /// it was, and usable; so do an id that belongs to someone else and a response larger than
+  /// max_bytes (kInvalidArgument).
   Status put(const StoredResponse& response);
 
   /// Nothing when there is none, it is too old, or it belongs to someone else.
