@@ -65,9 +65,8 @@ Result<SealKey> seal_key_of(const std::filesystem::path& store_file) {
   if (file.gcount() == static_cast<std::streamsize>(key.size())) return key;
   key = random_seal_key();
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const bool is_written =
-      descriptor >= 0 &&
-      ::write(descriptor, key.data(), key.size()) == static_cast<ssize_t>(key.size());
+  const bool is_written = descriptor >= 0 && ::write(descriptor, key.data(), key.size()) ==
+                                                 static_cast<ssize_t>(key.size());
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
   if (is_written) return key;
@@ -102,6 +101,7 @@ Result<std::unique_ptr<Service>> make_service(
   ServiceOptions service_options{
       .date = [date = options.date] { return date ? *date : today(); },
       .tools = options.tools,
+      .asks_for_keys = !options.http.api_keys.empty(),
       .seal_key = seal_key,
       .prompts = options.prompts};
   const auto warnings = store ? store->warnings() : std::vector<std::string>();

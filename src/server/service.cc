@@ -92,6 +92,10 @@ void Service::record(const http::AccessRecord& record) {
   );
 }
 
+Asker Service::asker_of(const http::Request& request) const {
+  return {.client = request.client, .owner = options_.asks_for_keys ? request.client : ""};
+}
+
 const std::vector<std::string>& Service::open_paths() {
   static const std::vector<std::string> paths = {"/health"};
   return paths;

@@ -26,8 +26,15 @@ struct ServiceOptions {
   /// Today, "2026-01-31": shown to the model. A function, since servers run for days.
   std::function<std::string()> date;
   std::vector<std::shared_ptr<const tools::Tool>> tools;
+  bool asks_for_keys = false;            ///< then responses belong to who made them
   api::SealedReasoning::Key seal_key{};  ///< what reasoning is sealed with
   Log::Prompts prompts = Log::Prompts::kLeftOut;
+};
+
+/// Who sent a request.
+struct Asker {
+  std::string client;  ///< whose turn it is: the name of the key, or the address
+  std::string owner;   ///< whose responses these are: the name of the key, or empty
 };
 
 /// The API: every route, and what the routes share. Runs on the io_context's threads.
@@ -48,6 +55,8 @@ class Service {
   static std::string error_body(int status, const std::string& message);
   void record(const http::AccessRecord& record);
   static const std::vector<std::string>& open_paths();
+
+  Asker asker_of(const http::Request& request) const;
 
   /// Lets /metrics tell how many connections are open.
   void set_connection_count(std::function<int()> count) { connection_count_ = std::move(count); }

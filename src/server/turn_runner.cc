@@ -48,7 +48,7 @@ enum class Outcome { kGoesOn, kFinished };
 class GenerationRun {
  public:
   GenerationRun(TurnContext context, chat::Turn& turn, const EventSink& sink)
-      : turn_(turn), sink_(sink), generator_(context.generator), clock_(context.metrics) {}
+      : turn_(turn), sink_(sink), generator_(*context.generator), clock_(context.metrics) {}
 
   asio::awaitable<api::ApiResult<void>> run() {
     auto request = turn_.next_generation();

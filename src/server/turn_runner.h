@@ -19,7 +19,7 @@ using EventSink = std::function<boost::asio::awaitable<void>(std::span<const cha
 
 /// What running a turn takes.
 struct TurnContext {
-  engine::Generator& generator;
+  engine::Generator* generator;
   BlockingPool& pool;
   Metrics& metrics;
 };

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/responses_conversation.h"
+#include "api/responses_request.h"
+#include "api/responses_stream.h"
+#include "server/service.h"
+
+namespace gossamer::server {
+
+/// Where the events of a response go. What it throws ends the response.
+using EventOutput = std::function<boost::asio::awaitable<void>(std::vector<api::StreamEvent>)>;
+
+/// One response, from the request to the stored object, however it is asked for. Lives in one
+/// coroutine.
+class ResponseRun {
+ public:
+  /// `items`: those of earlier responses, and the request's own, references resolved.
+  ResponseRun(
+      Service& service,
+      const ServedModel& model,
+      api::ResponsesRequest request,
+      api::Items items,
+      Asker asker
+  );
+
+  const std::string& id() const { return stream_.id(); }
+  api::Json response() const { return stream_.response(); }
+
+  /// Makes the response. An error means that nothing was begun: no event was given out. What goes
+  /// wrong later is in the events and in the object. The response is stored before its last events
+  /// are given out.
+  boost::asio::awaitable<api::ApiResult<void>> run(const EventOutput& output);
+
+  /// After run() gave an error: the same in the object and in events, for whoever was told before
+  /// that there would be a response.
+  boost::asio::awaitable<void> fail(const api::ApiError& error, const EventOutput& output);
+
+  /// After run() was cancelled: says so in the object, stores it and gives out the last events.
+  boost::asio::awaitable<void> call_off(const EventOutput& output);
+
+ private:
+  api::ApiResult<chat::Turn> make_turn();
+  boost::asio::awaitable<api::ApiResult<chat::TurnEnd>> run_turn(
+      chat::Turn& turn, const EventOutput& output
+  );
+  boost::asio::awaitable<void> end(std::vector<api::StreamEvent> events, const EventOutput& output);
+  boost::asio::awaitable<void> keep();
+
+  Service& service_;
+  const ServedModel& model_;
+  api::ResponsesRequest request_;
+  api::Items items_;
+  Asker asker_;
+  api::ResponsesStream stream_;
+  chat::TurnUsage usage_;
+  bool has_begun_ = false;
+};
+
+}  // namespace gossamer::server
