@@ -136,7 +136,7 @@ class ChoiceReader {
     const std::string type = reader.string_or("type", "");
     if (type == "allowed_tools") return read_allowed(*choice);
     if (type == "function" || type == "custom") {
-      return {chat::ToolChoice::kRequired, {read_recipient(*choice, reader.path())}};
+      return {chat::ToolChoice::kRequired, {read_recipient(*choice, reader.path())}, false};
     }
     reader.fail(
         "type", fmt::format("is '{}'; this server knows function, custom and allowed_tools", type)
@@ -145,11 +145,13 @@ class ChoiceReader {
   }
 
  private:
-  ToolSelection all(chat::ToolChoice choice) const { return {choice, registry_.recipients()}; }
+  ToolSelection all(chat::ToolChoice choice) const {
+    return {choice, registry_.recipients(), true};
+  }
 
   ToolSelection read_word(std::string_view word) {
     if (word == "auto") return all(chat::ToolChoice::kAuto);
-    if (word == "none") return {chat::ToolChoice::kNone, {}};
+    if (word == "none") return {chat::ToolChoice::kNone, {}, false};
     if (word != "required") {
       request_.fail("tool_choice", "must be auto, none, required or an object that names a tool");
     } else if (registry_.empty()) {
@@ -179,7 +181,7 @@ class ChoiceReader {
     if (mode != "auto" && mode != "required") reader.fail("mode", "must be auto or required");
     const bool is_required = mode == "required";
     ToolSelection selection{
-        is_required ? chat::ToolChoice::kRequired : chat::ToolChoice::kAuto, {}};
+        is_required ? chat::ToolChoice::kRequired : chat::ToolChoice::kAuto, {}, false};
     const Json* tools = reader.array("tools");
     for (std::size_t i = 0; tools != nullptr && i < tools->size() && !request_.error(); ++i) {
       selection.recipients.push_back(

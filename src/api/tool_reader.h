@@ -23,6 +23,7 @@ void read_tools(
 struct ToolSelection {
   chat::ToolChoice choice = chat::ToolChoice::kAuto;
   std::vector<std::string> recipients;  ///< of the client's tools
+  bool allows_server_tools = true;      ///< those that the server adds
 };
 
 /// Reads "tool_choice": "auto", "none", "required", or an object that names a tool or allows some,

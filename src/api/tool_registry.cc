@@ -147,16 +147,4 @@ bool ToolRegistry::has(const ToolName& name) const {
   return entry != nullptr && entry->tool.name.kind == name.kind;
 }
 
-std::string custom_tool_input(std::string_view arguments) {
-  const Json json = Json::parse(arguments, nullptr, false);
-  if (json.is_object() && json.size() == 1 && json.contains("input") && json["input"].is_string()) {
-    return json["input"].get<std::string>();
-  }
-  return std::string(arguments);
-}
-
-std::string custom_tool_arguments(std::string_view input) {
-  return Json{{"input", input}}.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 }  // namespace gossamer::api

@@ -89,11 +89,4 @@ class ToolRegistry {
 /// A name as a header can hold it.
 std::string header_word(std::string_view name);
 
-/// The text that a call of a custom tool carries: the "input" of its JSON arguments, or all of it
-/// when the model wrote plain text.
-std::string custom_tool_input(std::string_view arguments);
-
-/// The arguments that say the same to the model.
-std::string custom_tool_arguments(std::string_view input);
-
 }  // namespace gossamer::api
