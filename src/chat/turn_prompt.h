@@ -27,6 +27,9 @@ class TurnPrompt {
   /// Everything so far, and the beginning of an assistant's message.
   std::vector<TokenId> tokens() const;
 
+  /// The messages alone.
+  const std::vector<TokenId>& message_tokens() const { return tokens_; }
+
   /// As engine::Request::reuse_positions: after the declarations, around each user message, and
   /// where the turn began. Those before an assistant's message are behind its `<|start|>assistant`,
   /// where the prompt of that turn ended.
