@@ -11,6 +11,10 @@ Json or_null(const std::string& text) {
 
 }  // namespace
 
+std::string to_text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 Json to_json(const ApiError& error) {
   return {
       {"error",

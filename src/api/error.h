@@ -21,6 +21,9 @@ struct ApiError {
 template <class T>
 using ApiResult = Result<T, ApiError>;
 
+/// JSON on one line. What is not UTF-8 in it, a client's own strings, becomes U+FFFD.
+std::string to_text(const Json& json);
+
 /// {"error": {"message", "type", "param", "code"}}
 Json to_json(const ApiError& error);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "api/chat_completions_request.h"
 #include "api/error.h"
 #include "http/exchange.h"
 #include "server/router.h"
@@ -13,6 +14,9 @@ void add_chat_routes(Router& router, Service& service);
 void add_completion_routes(Router& router, Service& service);
 void add_model_routes(Router& router, Service& service);
 void add_status_routes(Router& router, Service& service);
+
+/// What a chat request leaves to the server.
+api::ChatDefaults chat_defaults(const Service& service, const ServedModel& model);
 
 /// Answers with JSON.
 boost::asio::awaitable<void> reply_json(

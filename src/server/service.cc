@@ -64,7 +64,7 @@ asio::awaitable<void> Service::handle(http::Exchange& exchange) {
       .code = "method_not_allowed",
       .message = fmt::format("{} is asked for with {}", request.path, allowed)};
   http::Headers headers{{"Allow", allowed}};
-  std::string body = api::to_json(error).dump();
+  std::string body = api::to_text(api::to_json(error));
   co_await exchange.reply(405, "application/json", std::move(body), std::move(headers));
 }
 
@@ -106,8 +106,7 @@ void Service::stop_background() {
 }
 
 asio::awaitable<void> reply_json(http::Exchange& exchange, int status, const api::Json& body) {
-  // What is not UTF-8 in a client's own strings must not break the answer.
-  std::string text = body.dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  std::string text = api::to_text(body);
   co_await exchange.reply(status, "application/json", std::move(text));
 }
 
@@ -119,7 +118,7 @@ asio::awaitable<void> reply_error(
   }
   http::Headers headers;
   if (error.status == 429 || error.status == 503) headers.emplace_back("Retry-After", "2");
-  std::string body = api::to_json(error).dump(-1, ' ', false, api::Json::error_handler_t::replace);
+  std::string body = api::to_text(api::to_json(error));
   co_await exchange.reply(error.status, "application/json", std::move(body), std::move(headers));
 }
 

@@ -1,0 +1,190 @@
+// Completions: texts continued as they are.
+
+#include <boost/asio/this_coro.hpp>
+#include <ctime>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "api/completions_request.h"
+#include "api/completions_stream.h"
+#include "api/json_reader.h"
+#include "server/endpoints.h"
+#include "server/mailbox.h"
+#include "server/sse_output.h"
+
+namespace gossamer::server {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds kHeartbeat{10};
+
+using ChunkOutput = std::function<asio::awaitable<void>(std::span<const api::Json>)>;
+
+/// News of one of the prompts.
+struct ChoiceUpdate {
+  std::size_t choice;
+  engine::Update update;
+};
+
+/// A request, all its prompts at once.
+class CompletionRun {
+ public:
+  CompletionRun(
+      const ServedModel& model,
+      api::CompletionsRequest request,
+      std::vector<engine::Request> generations
+  )
+      : model_(model),
+        request_(std::move(request)),
+        generations_(std::move(generations)),
+        head_{.id = request_.id, .model = request_.model, .created = std::time(nullptr)},
+        stream_(request_, generations_, model.encoding.tokenizer(), head_) {}
+
+  const api::CompletionsRequest& request() const { return request_; }
+  std::size_t num_choices() const { return running_.size(); }
+
+  api::Json json(const api::Completion& completion) const {
+    return completion.json(head_, stream_.usage());
+  }
+
+  /// Every chunk goes to `output`. An error before the first chunk means that nothing was begun.
+  asio::awaitable<api::ApiResult<void>> run(const ChunkOutput& output) {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto mailbox = Mailbox<ChoiceUpdate>::create(executor);
+    const auto begun = submit_all(mailbox);
+    if (!begun.ok()) co_return begun.error();
+    const std::vector<api::Json> first = stream_.begin();
+    co_await output(first);
+    while (num_open_ > 0) {
+      const auto updates = co_await mailbox->next(kHeartbeat);
+      if (updates.empty()) co_await output({});
+      for (const ChoiceUpdate& update : updates) {
+        if (update.update.error) co_return api::from_error(*update.update.error);
+        const std::vector<api::Json> chunks = take(update.choice, update.update);
+        if (!chunks.empty()) co_await output(chunks);
+      }
+    }
+    const std::vector<api::Json> last = stream_.finish();
+    if (!last.empty()) co_await output(last);
+    co_return api::ApiResult<void>();
+  }
+
+ private:
+  api::ApiResult<void> submit_all(const std::shared_ptr<Mailbox<ChoiceUpdate>>& mailbox) {
+    for (std::size_t choice = 0; choice < generations_.size(); ++choice) {
+      auto generation = model_.generator->submit(
+          generations_[choice],
+          [mailbox, choice](const engine::Update& update) {
+            mailbox->push({choice, update});
+          }
+      );
+      if (!generation.ok()) {
+        api::ApiError error = api::from_error(generation.error());
+        if (error.param == "input") error.param = "prompt";
+        return error;
+      }
+      running_.push_back(std::move(*generation));
+      ++num_open_;
+    }
+    return {};
+  }
+
+  std::vector<api::Json> take(std::size_t choice, const engine::Update& update) {
+    std::vector<api::Json> chunks;
+    if (running_[choice] == nullptr) return chunks;  // stopped before it knew
+    if (update.sampled) chunks = stream_.push(choice, *update.sampled);
+    auto reason = update.finish;
+    if (stream_.is_stopped(choice)) reason = engine::FinishReason::kStop;
+    if (!reason) return chunks;
+    running_[choice].reset();
+    --num_open_;
+    for (api::Json& chunk : stream_.finish(choice, *reason, update.num_cached_tokens)) {
+      chunks.push_back(std::move(chunk));
+    }
+    return chunks;
+  }
+
+  const ServedModel& model_;
+  api::CompletionsRequest request_;
+  std::vector<engine::Request> generations_;
+  api::CompletionHead head_;
+  api::CompletionsStream stream_;
+  std::vector<std::unique_ptr<engine::Generation>> running_;  // null once over
+  int num_open_ = 0;
+};
+
+std::vector<TokenId> end_tokens(const ServedModel& model) {
+  return model.encoding.turn_end_tokens();
+}
+
+asio::awaitable<api::ApiResult<std::shared_ptr<CompletionRun>>> prepare(
+    Service& service, const http::Request& http_request
+) {
+  const auto model = co_await service.model().wait();
+  if (!model.ok()) co_return model.error();
+  const auto body = api::parse_body(http_request.body);
+  if (!body.ok()) co_return body.error();
+  auto request = api::read_completions_request(*body, (*model)->names.front());
+  if (!request.ok()) co_return request.error();
+  request->user = service.asker_of(http_request).client + '/' + request->user;
+  auto generations =
+      api::make_engine_requests(*request, (*model)->encoding.tokenizer(), end_tokens(**model));
+  if (!generations.ok()) co_return generations.error();
+  co_return std::make_shared<CompletionRun>(**model, std::move(*request), std::move(*generations));
+}
+
+asio::awaitable<void> answer_stream(
+    Service& service, http::Exchange& exchange, CompletionRun& run
+) {
+  SseOutput sse(exchange);
+  const ChunkOutput output = [&](std::span<const api::Json> chunks) { return sse.send(chunks); };
+  const auto done = co_await run.run(output);
+  if (!done.ok() && !sse.has_begun()) {
+    co_await reply_error(service, exchange, done.error());
+    co_return;
+  }
+  if (!done.ok()) {
+    const std::vector<api::Json> error(1, api::to_json(done.error()));
+    co_await sse.send(error);
+  }
+  co_await sse.end();
+}
+
+asio::awaitable<void> answer_whole(Service& service, http::Exchange& exchange, CompletionRun& run) {
+  api::Completion completion(run.request().prompts.size());
+  const ChunkOutput output = [&](std::span<const api::Json> chunks) -> asio::awaitable<void> {
+    for (const api::Json& chunk : chunks) completion.add(chunk);
+    co_return;
+  };
+  const auto done = co_await run.run(output);
+  if (!done.ok()) {
+    co_await reply_error(service, exchange, done.error());
+    co_return;
+  }
+  const api::Json body = run.json(completion);
+  co_await reply_json(exchange, 200, body);
+}
+
+asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
+  const auto run = co_await prepare(service, exchange.request());
+  if (!run.ok()) {
+    co_await reply_error(service, exchange, run.error());
+  } else if ((*run)->request().stream) {
+    co_await answer_stream(service, exchange, **run);
+  } else {
+    co_await answer_whole(service, exchange, **run);
+  }
+}
+
+}  // namespace
+
+void add_completion_routes(Router& router, Service& service) {
+  router.add("POST", "/v1/completions", [&service](http::Exchange& exchange, const std::string&) {
+    return create(service, exchange);
+  });
+}
+
+}  // namespace gossamer::server
