@@ -107,15 +107,5 @@ TEST(ToolRegistry, ACustomToolIsAFunctionOfOneText) {
   EXPECT_EQ(registry.name_of("functions.apply_patch").kind, ToolKind::kCustom);
 }
 
-TEST(CustomTools, TheInputIsTheTextInsideOrAllOfIt) {
-  EXPECT_EQ(custom_tool_input(R"({"input":"a\nb"})"), "a\nb");
-  EXPECT_EQ(custom_tool_input("*** Begin Patch"), "*** Begin Patch");
-  EXPECT_EQ(custom_tool_input(R"({"input":1})"), R"({"input":1})");
-  EXPECT_EQ(custom_tool_input(R"({"input":"a)"), R"({"input":"a)");
-  EXPECT_EQ(custom_tool_input(""), "");
-  EXPECT_EQ(custom_tool_input(custom_tool_arguments("x \"y\"\n")), "x \"y\"\n");
-  EXPECT_EQ(custom_tool_input(std::string(1'000'000, '[')).size(), 1'000'000U);
-}
-
 }  // namespace
 }  // namespace gossamer::api
