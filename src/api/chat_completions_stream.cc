@@ -135,7 +135,7 @@ std::vector<Json> ChatCompletionsStream::finish(chat::TurnEnd end, const chat::T
   if (!request_.include_usage) return chunks;
   Json last = head_.json("chat.completion.chunk");
   last["choices"] = Json::array();
-  last["usage"] = usage_json(usage);
+  last["usage"] = completion_usage_json(usage);
   chunks.push_back(std::move(last));
   return chunks;
 }
@@ -187,7 +187,7 @@ Json ChatCompletion::json(const CompletionHead& head, const chat::TurnUsage& usa
       {"finish_reason", finish_reason_}};
   Json json = head.json("chat.completion");
   json["choices"] = Json::array({std::move(choice)});
-  json["usage"] = usage_json(usage);
+  json["usage"] = completion_usage_json(usage);
   return json;
 }
 

@@ -64,7 +64,7 @@ std::string new_completion_id(std::string_view prefix) {
   return id;
 }
 
-Json usage_json(const chat::TurnUsage& usage) {
+Json completion_usage_json(const chat::TurnUsage& usage) {
   return {
       {"prompt_tokens", usage.prompt_tokens},
       {"completion_tokens", usage.output_tokens},

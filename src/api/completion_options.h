@@ -39,7 +39,7 @@ std::string read_user(const ObjectReader& request);
 std::string new_completion_id(std::string_view prefix);
 
 /// {"prompt_tokens", "completion_tokens", "total_tokens", …} with the details of both.
-Json usage_json(const chat::TurnUsage& usage);
+Json completion_usage_json(const chat::TurnUsage& usage);
 
 /// A log-probability as JSON can hold it: what cannot come has OpenAI's -9999.
 double finite_logprob(double logprob);

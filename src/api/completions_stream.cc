@@ -91,7 +91,7 @@ std::vector<Json> CompletionsStream::finish() const {
   if (!request_.include_usage) return {};
   Json last = head_.json("text_completion");
   last["choices"] = Json::array();
-  last["usage"] = usage_json(usage_);
+  last["usage"] = completion_usage_json(usage_);
   std::vector<Json> chunks;
   chunks.push_back(std::move(last));
   return chunks;
@@ -148,7 +148,7 @@ void Completion::add(const Json& chunk) {
 Json Completion::json(const CompletionHead& head, const chat::TurnUsage& usage) const {
   Json json = head.json("text_completion");
   json["choices"] = choices_;
-  json["usage"] = usage_json(usage);
+  json["usage"] = completion_usage_json(usage);
   return json;
 }
 
