@@ -26,7 +26,8 @@ struct Request {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 /// One request and the answer to it, as a handler sees them. Belongs to the connection's strand:
-/// every call is made from the handler's coroutine.
+/// every call is made from the handler's coroutine, and one is awaited before the next. HEAD is
+/// answered like GET, and the body stays here.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -54,7 +55,13 @@ class Exchange {
 
 /// Answers requests. When the client hangs up, or the server must stop, whatever the coroutine
 /// awaits is cancelled: it throws boost::system::system_error (operation_aborted), and unwinding
-/// releases what the request held. A handler that ends without an answer is answered with 500.
+/// releases what the request held. A handler that ends without an answer is answered with 500, one
+/// that ends within a stream cuts the connection; what it threw is not told to anyone. A client
+/// that closes its sending side after the request has hung up.
+///
+/// A handler may be called on several threads at once where several run the io_context. To say a
+/// last word after a cancellation (where it came from the server), it awaits
+/// this_coro::reset_cancellation_state(disable_cancellation()) first.
 using Handler = std::function<boost::asio::awaitable<void>(Exchange&)>;
 
 }  // namespace gossamer::http

@@ -53,12 +53,17 @@ struct AccessRecord {
 };
 
 /// An HTTP/1.1 server on an io_context that one or several threads run. A connection is a
-/// coroutine, not a thread.
+/// coroutine, not a thread. Without keys on loopback, web pages of strangers are refused: see
+/// OriginPolicy.
 class Server {
  public:
   /// Listens. Errors name the address, or the TLS file, and what to do. `on_error` answers what
-  /// never reaches the handler (400, 401, 408, 413, 431, 503), given the status and a sentence, and
-  /// returns the JSON body.
+  /// never reaches the handler or is not answered by it (400, 401, 403, 408, 413, 431, 500, 501,
+  /// 503, 505), given the status and a sentence, and returns the JSON body. `on_access` may be
+  /// empty. All three are called on the context's threads.
+  ///
+  /// Resolves `host` and reads the TLS files before it returns. The context outlives the server,
+  /// and what the handler uses outlives the connections: see drain().
   static Result<std::unique_ptr<Server>> create(
       boost::asio::io_context& context,
       const ServerOptions& options,
@@ -66,6 +71,7 @@ class Server {
       std::function<std::string(int status, const std::string& message)> on_error,
       std::function<void(const AccessRecord&)> on_access
   );
+  /// Closes and cancels everything, without waiting for it.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -74,7 +80,8 @@ class Server {
   int num_connections() const;
 
   /// Accepts nothing more, closes idle connections, lets requests under way end for up to
-  /// `patience`, then cancels them. Completes when no connection is left.
+  /// `patience`, then cancels them. Completes when no connection is left. May be called again, with
+  /// less patience.
   boost::asio::awaitable<void> drain(std::chrono::seconds patience);
 
  private:
