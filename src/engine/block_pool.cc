@@ -1,66 +1,63 @@
 #include "engine/block_pool.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
 namespace gossamer::engine {
 
-BlockPool::BlockPool(int num_blocks) : num_blocks_(num_blocks) {
-  free_.reserve(static_cast<std::size_t>(num_blocks));
+BlockPool::BlockPool(int num_blocks) : states_(static_cast<std::size_t>(num_blocks)) {
+  empty_.reserve(states_.size());
   // Lowest ids on top, so that a small run touches little memory.
-  for (BlockId block = num_blocks - 1; block >= 0; --block) free_.push_back(block);
+  for (BlockId block = num_blocks - 1; block >= 0; --block) empty_.push_back(block);
+}
+
+const BlockPool::State& BlockPool::state(BlockId block) const {
+  GOSSAMER_CHECK(block >= 0 && block < num_blocks());
+  return states_[static_cast<std::size_t>(block)];
+}
+
+BlockPool::State& BlockPool::state(BlockId block) {
+  return const_cast<State&>(std::as_const(*this).state(block));  // NOLINT
 }
 
 BlockId BlockPool::take() {
-  GOSSAMER_CHECK(!free_.empty());
-  const BlockId block = free_.back();
-  free_.pop_back();
+  GOSSAMER_CHECK(!empty_.empty());
+  const BlockId block = empty_.back();
+  empty_.pop_back();
+  state(block).users = 1;
   return block;
 }
 
+void BlockPool::share(BlockId block) {
+  State& shared = state(block);
+  GOSSAMER_CHECK(shared.users + shared.keepers > 0);
+  if (shared.users++ == 0) --num_idle_;
+}
+
 void BlockPool::give_back(BlockId block) {
-  GOSSAMER_CHECK(block >= 0 && block < num_blocks_ && num_free() < num_blocks_);
-  free_.push_back(block);
-}
-
-BlockTables::BlockTables(
-    BlockPool& full, BlockPool& sliding, int sliding_window, int reserve_positions
-)
-    : full_pool_(&full), sliding_pool_(&sliding), sliding_window_(sliding_window) {
-  full_.reserve(static_cast<std::size_t>(blocks_for(reserve_positions)));
-  sliding_.reserve(static_cast<std::size_t>(blocks_for(reserve_positions)));
-}
-
-BlockTables::~BlockTables() {
-  for (const BlockId block : full_) full_pool_->give_back(block);
-  for (std::size_t i = first_live_; i < sliding_.size(); ++i) sliding_pool_->give_back(sliding_[i]);
-}
-
-void BlockTables::grow(int num_positions) {
-  while (static_cast<int>(full_.size()) < blocks_for(num_positions)) {
-    full_.push_back(full_pool_->take());
-    sliding_.push_back(sliding_pool_->take());
+  State& returned = state(block);
+  GOSSAMER_CHECK(returned.users > 0);
+  if (--returned.users > 0) return;
+  if (returned.keepers > 0) {
+    ++num_idle_;
+  } else {
+    empty_.push_back(block);
   }
 }
 
-void BlockTables::release_passed(int next_position) {
-  const int oldest_seen = std::max(0, next_position - sliding_window_ + 1);
-  const auto first_needed = static_cast<std::size_t>(oldest_seen / kernels::kBlockSize);
-  for (; first_live_ < std::min(first_needed, sliding_.size()); ++first_live_) {
-    sliding_pool_->give_back(sliding_[first_live_]);
-    sliding_[first_live_] = kernels::kNoBlock;
-  }
+void BlockPool::keep(BlockId block) {
+  State& kept = state(block);
+  GOSSAMER_CHECK(kept.users + kept.keepers > 0);
+  ++kept.keepers;
 }
 
-int blocks_for(int num_positions) {
-  return (num_positions + kernels::kBlockSize - 1) / kernels::kBlockSize;
-}
-
-int max_sliding_blocks(int sliding_window, int max_batch_tokens, int num_positions) {
-  // Both ends of the stretch can fall inside a block.
-  const int stretch = std::min(sliding_window, num_positions) + max_batch_tokens;
-  return std::min(blocks_for(stretch) + 1, blocks_for(num_positions));
+void BlockPool::forget(BlockId block) {
+  State& forgotten = state(block);
+  GOSSAMER_CHECK(forgotten.keepers > 0);
+  if (--forgotten.keepers > 0 || forgotten.users > 0) return;
+  --num_idle_;
+  empty_.push_back(block);
 }
 
 }  // namespace gossamer::engine

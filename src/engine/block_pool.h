@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "kernels/backend.h"
@@ -8,55 +9,44 @@ namespace gossamer::engine {
 
 using kernels::BlockId;
 
-/// The free blocks of one KV cache group. Engine thread only.
+/// The blocks of one KV cache group, and who wants them: a block has users (sequences that read or
+/// write it) and keepers (entries of the prefix cache). It is idle while only kept, and empty when
+/// neither. Engine thread only.
 class BlockPool {
  public:
   explicit BlockPool(int num_blocks);
 
-  /// A free block. There must be one: the scheduler admits no sequence that could run out.
+  /// An empty block, with one user. There must be one (num_empty).
   BlockId take();
+
+  /// One user more, of a block that is used or kept.
+  void share(BlockId block);
+  /// One user less.
   void give_back(BlockId block);
 
-  int num_free() const { return static_cast<int>(free_.size()); }
-  int num_blocks() const { return num_blocks_; }
+  /// One keeper more, of a block that is used or kept.
+  void keep(BlockId block);
+  /// One keeper less.
+  void forget(BlockId block);
+
+  bool in_use(BlockId block) const { return state(block).users > 0; }
+
+  int num_blocks() const { return static_cast<int>(states_.size()); }
+  int num_empty() const { return static_cast<int>(empty_.size()); }
+  /// Blocks without users: empty now, or as soon as their keepers forget them.
+  int num_free() const { return num_empty() + num_idle_; }
 
  private:
-  int num_blocks_;
-  std::vector<BlockId> free_;
+  struct State {
+    std::int32_t users = 0;
+    std::int32_t keepers = 0;
+  };
+  const State& state(BlockId block) const;
+  State& state(BlockId block);
+
+  std::vector<State> states_;
+  std::vector<BlockId> empty_;
+  int num_idle_ = 0;
 };
-
-/// The blocks of one sequence in both groups, as they grow and, in the sliding group, are given
-/// back.
-class BlockTables {
- public:
-  /// sliding_window: keys a sliding layer sees. reserve_positions: room kept in the tables.
-  BlockTables(BlockPool& full, BlockPool& sliding, int sliding_window, int reserve_positions);
-  ~BlockTables();
-  BlockTables(const BlockTables&) = delete;
-  BlockTables& operator=(const BlockTables&) = delete;
-
-  /// Takes blocks so that positions below num_positions have a place.
-  void grow(int num_positions);
-
-  /// Gives back sliding blocks that no query at or after next_position can see.
-  void release_passed(int next_position);
-
-  std::span<const BlockId> full() const { return full_; }
-  std::span<const BlockId> sliding() const { return sliding_; }
-
- private:
-  BlockPool* full_pool_;
-  BlockPool* sliding_pool_;
-  int sliding_window_;
-  std::vector<BlockId> full_;
-  std::vector<BlockId> sliding_;  // kNoBlock where the window has passed
-  std::size_t first_live_ = 0;    // of sliding_
-};
-
-/// Blocks that hold num_positions.
-int blocks_for(int num_positions);
-
-/// The most sliding blocks a sequence can hold at once: its window, and the tokens of one step.
-int max_sliding_blocks(int sliding_window, int max_batch_tokens, int num_positions);
 
 }  // namespace gossamer::engine

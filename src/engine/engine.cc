@@ -3,17 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/block_tables.h"
 #include "engine/prompt.h"
 
 namespace gossamer::engine {
 namespace {
 
-model::KvCacheSize num_blocks(const model::Config& config, const EngineOptions& options) {
-  const int sliding =
-      max_sliding_blocks(config.sliding_window, options.max_batch_tokens, options.context_length);
-  return {
-      options.max_sequences * blocks_for(options.context_length), options.max_sequences * sliding};
-}
+// Room that a sequence's tokens get at once; longer outputs move a few times.
+constexpr int kReservedTokens = 1024;
 
 Status validate(const model::Config& config, const EngineOptions& options) {
   if (options.context_length < 1 || options.context_length > config.max_context_length) {
@@ -34,22 +31,22 @@ Status validate(const model::Config& config, const EngineOptions& options) {
         options.max_batch_tokens
     );
   }
+  if (options.num_snapshots < 0 || options.num_sampling_threads < 1) {
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        "{} snapshots and {} sampling threads were asked for; at least 0 and 1 make sense",
+        options.num_snapshots,
+        options.num_sampling_threads
+    );
+  }
   return {};
 }
 
-}  // namespace
-
-std::uint64_t kv_cache_bytes(
-    const model::Config& config, const EngineOptions& options, kernels::DType activation_dtype
-) {
-  const model::KvCacheSize blocks = num_blocks(config, options);
-  using model::KvCache;
-  using model::LayerType;
-  return static_cast<std::uint64_t>(blocks.full_blocks) *
-             KvCache::block_bytes(config, LayerType::kFull, activation_dtype) +
-         static_cast<std::uint64_t>(blocks.sliding_blocks) *
-             KvCache::block_bytes(config, LayerType::kSliding, activation_dtype);
+std::size_t mask_words(const model::Config& config) {
+  return (static_cast<std::size_t>(config.vocab_size) + 63) / 64;
 }
+
+}  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(
     const model::Config& config,
@@ -65,9 +62,11 @@ Result<std::unique_ptr<Engine>> Engine::create(
       .max_context = options.context_length,
   };
   GOSSAMER_ASSIGN_OR_RETURN(
+      const auto blocks, choose_kv_size(config, options, backend.activation_dtype())
+  );
+  GOSSAMER_ASSIGN_OR_RETURN(
       auto transformer, model::Transformer::create(config, weights, backend, size)
   );
-  const model::KvCacheSize blocks = num_blocks(config, options);
   GOSSAMER_ASSIGN_OR_RETURN(auto cache, model::KvCache::create(config, backend, blocks));
   ModelRunner runner(std::move(transformer), std::move(cache), size);
   return std::unique_ptr<Engine>(new Engine(config, options, std::move(runner), blocks));
@@ -81,42 +80,94 @@ Engine::Engine(
 )
     : config_(config),
       options_(options),
+      longest_sequence_(static_cast<int>(std::min<std::int64_t>(
+          options.context_length, std::int64_t{blocks.full_blocks} * kernels::kBlockSize
+      ))),
       full_(blocks.full_blocks),
       sliding_(blocks.sliding_blocks),
-      scheduler_(
-          {options.max_batch_tokens, options.max_sequences, config.sliding_window}, full_, sliding_
+      cache_(
+          full_,
+          sliding_,
+          config.sliding_window,
+          options.num_snapshots > 0 ? PrefixCache::Mode::kEnabled : PrefixCache::Mode::kDisabled
       ),
-      runner_(std::move(runner)) {
+      scheduler_(
+          {options.max_batch_tokens, options.max_sequences, config.sliding_window},
+          full_,
+          sliding_,
+          cache_
+      ),
+      runner_(std::move(runner)),
+      sampling_pool_(options.num_sampling_threads),
+      scratch_(static_cast<std::size_t>(options.num_sampling_threads)) {
+  rows_.reserve(static_cast<std::size_t>(options.max_sequences));
   outputs_.reserve(static_cast<std::size_t>(options.max_sequences));
 }
 
-Result<SequenceId> Engine::submit(Request request) {
+Status Engine::check(const Request& request) const {
   GOSSAMER_RETURN_IF_ERROR(validate_prompt(config_, request.prompt));
   GOSSAMER_RETURN_IF_ERROR(engine::validate(request.sampling, config_.vocab_size));
-  const int prompt_length = static_cast<int>(request.prompt.size());
-  if (prompt_length >= options_.context_length) {
-    return make_error(
-        ErrorCode::kContextFull,
-        "the prompt has {} tokens, and the context holds {} with the answer; shorten the prompt or "
-        "raise the "
-        "context (this model takes up to {})",
-        prompt_length,
-        options_.context_length,
-        config_.max_context_length
-    );
-  }
   if (request.max_tokens && *request.max_tokens < 1) {
     return make_error(
         ErrorCode::kInvalidArgument, "max_tokens is {}; it must be at least 1", *request.max_tokens
     );
   }
-  const int room = options_.context_length - prompt_length;
+  if (request.prompt.size() < static_cast<std::size_t>(longest_sequence_)) return {};
+  if (longest_sequence_ < options_.context_length) {
+    return make_error(
+        ErrorCode::kContextFull,
+        "the prompt has {} tokens, and the KV cache holds {} with the answer; shorten the prompt "
+        "or "
+        "give the cache more memory",
+        request.prompt.size(),
+        longest_sequence_
+    );
+  }
+  return make_error(
+      ErrorCode::kContextFull,
+      "the prompt has {} tokens, and the context holds {} with the answer; shorten the prompt or "
+      "raise the "
+      "context (this model takes up to {})",
+      request.prompt.size(),
+      options_.context_length,
+      config_.max_context_length
+  );
+}
+
+std::vector<int> Engine::snapshot_positions(const Request& request) const {
+  if (options_.num_snapshots == 0) return {};
+  // A prompt that comes again must leave a token to compute.
+  const int last = static_cast<int>(request.prompt.size()) - 1;
+  std::vector<int> positions;
+  for (const int position : request.reuse_positions) {
+    if (position <= last) positions.push_back(block_start(position));
+  }
+  positions.push_back(block_start(last));
+  std::sort(positions.begin(), positions.end());
+  positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+  // One request shall not drive out everybody else's: its first position, and its last ones.
+  const auto most = static_cast<std::size_t>(std::max(2, options_.num_snapshots / 4));
+  if (positions.size() > most) {
+    positions.erase(positions.begin() + 1, positions.end() - static_cast<std::ptrdiff_t>(most - 1));
+  }
+  return positions;
+}
+
+Result<SequenceId> Engine::submit(Request request) {
+  GOSSAMER_RETURN_IF_ERROR(check(request));
+  const int prompt_length = static_cast<int>(request.prompt.size());
+  const int room = longest_sequence_ - prompt_length;
+  const int max_new = std::min(room, request.max_tokens.value_or(room));
   auto sequence = std::make_unique<Sequence>();
   sequence->id = next_id_++;
+  sequence->snapshot_positions = snapshot_positions(request);
+  sequence->user = std::move(request.user);
   sequence->num_prompt_tokens = prompt_length;
-  sequence->max_length = prompt_length + std::min(room, request.max_tokens.value_or(room));
+  sequence->max_length = prompt_length + max_new;
   sequence->tokens = std::move(request.prompt);
-  sequence->tokens.reserve(static_cast<std::size_t>(sequence->max_length));
+  sequence->tokens.reserve(
+      static_cast<std::size_t>(prompt_length + std::min(max_new, kReservedTokens))
+  );
   sequence->stop_tokens = std::move(request.stop_tokens);
   sequence->mask = std::move(request.mask);
   sequence->sampler = std::make_unique<Sampler>(
@@ -131,28 +182,62 @@ Result<SequenceId> Engine::submit(Request request) {
 std::span<const Output> Engine::step() {
   const std::vector<ScheduledSequence>& step = scheduler_.schedule();
   outputs_.clear();
-  if (!step.empty()) commit(step, runner_.run(step));
+  if (step.empty()) return {};
+  ++num_steps_;
+  commit(step, runner_.run(step));
   return outputs_;
 }
 
 void Engine::commit(std::span<const ScheduledSequence> step, tensor::View logits) {
-  const auto vocab = static_cast<std::size_t>(config_.vocab_size);
-  std::size_t row = 0;
+  rows_.clear();
   for (const ScheduledSequence& part : step) {
-    part.sequence->num_computed += part.num_new_tokens;
-    if (!part.wants_logits) continue;
-    outputs_.push_back(sample(*part.sequence, {logits.as<float>() + row * vocab, vocab}));
-    ++row;
+    scheduler_.mark_computed(part);
+    if (part.wants_logits) rows_.push_back({part.sequence, false});
   }
+  outputs_.resize(rows_.size());
+  fill_masks();
+  sample(logits);
+  for (std::size_t row = 0; row < rows_.size(); ++row) accept(*rows_[row].sequence, outputs_[row]);
+  num_generated_ += outputs_.size();
   // `step` borrows the sequences: they may go only now.
   for (const Output& output : outputs_) {
     if (output.finish) scheduler_.remove(output.sequence);
   }
 }
 
-Output Engine::sample(Sequence& sequence, std::span<const float> logits) {
-  Output output{sequence.id, sequence.sampler->sample(logits, sequence.mask.get()), {}};
+std::span<std::uint64_t> Engine::mask_of(std::size_t row) {
+  const std::size_t words = mask_words(config_);
+  return std::span(masks_).subspan(row * words, words);
+}
+
+void Engine::fill_masks() {
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    const TokenMask* mask = rows_[row].sequence->mask.get();
+    if (mask == nullptr) continue;
+    if (masks_.empty()) {
+      masks_.resize(static_cast<std::size_t>(options_.max_sequences) * mask_words(config_));
+    }
+    rows_[row].is_masked = mask->fill(mask_of(row));
+  }
+}
+
+void Engine::sample(tensor::View logits) {
+  const auto vocab = static_cast<std::size_t>(config_.vocab_size);
+  sampling_pool_.run(rows_.size(), [&](std::size_t row, int thread) {
+    const std::span<const float> values(logits.as<float>() + row * vocab, vocab);
+    std::span<const std::uint64_t> allowed;
+    if (rows_[row].is_masked) allowed = mask_of(row);
+    outputs_[row].sampled = rows_[row].sequence->sampler->sample(
+        values, allowed, scratch_[static_cast<std::size_t>(thread)]
+    );
+  });
+}
+
+void Engine::accept(Sequence& sequence, Output& output) const {
   const TokenId token = output.sampled.token;
+  output.sequence = sequence.id;
+  output.num_cached_tokens = sequence.num_cached_tokens;
+  output.finish.reset();
   sequence.tokens.push_back(token);
   if (sequence.mask) sequence.mask->accept(token);
   const auto& stops = sequence.stop_tokens;
@@ -161,11 +246,26 @@ Output Engine::sample(Sequence& sequence, std::span<const float> logits) {
   } else if (sequence.length() >= sequence.max_length) {
     output.finish = FinishReason::kLength;
   }
-  return output;
 }
 
 void Engine::cancel(SequenceId id) {
-  scheduler_.remove(id);
+  if (scheduler_.remove(id)) ++num_cancelled_;
+}
+
+GeneratorStatus Engine::status() const {
+  const Scheduler::Counters& counters = scheduler_.counters();
+  return {
+      .num_waiting = scheduler_.num_waiting(),
+      .num_running = scheduler_.num_running(),
+      .total_blocks = {full_.num_blocks(), sliding_.num_blocks()},
+      .free_blocks = free_blocks(),
+      .num_prompt_tokens = counters.num_prompt_tokens,
+      .num_cached_tokens = counters.num_cached_tokens,
+      .num_generated_tokens = num_generated_,
+      .num_steps = num_steps_,
+      .num_preemptions = counters.num_preemptions,
+      .num_cancelled = num_cancelled_,
+  };
 }
 
 }  // namespace gossamer::engine

@@ -42,6 +42,7 @@ struct Output {
   SequenceId sequence = 0;
   SampledToken sampled;
   std::optional<FinishReason> finish;  // set with the last token
+  int num_cached_tokens = 0;           // of the prompt, taken from the prefix cache
 };
 
 }  // namespace gossamer::engine

@@ -61,15 +61,14 @@ std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, double log
 
 Sampler::Sampler(SamplingParams params, int vocab_size, std::uint64_t fallback_seed)
     : params_(std::move(params)),
+      vocab_size_(static_cast<std::size_t>(vocab_size)),
       seed_(params_.seed.value_or(fallback_seed)),
       has_penalties_(
           params_.repetition_penalty != 1.0 || params_.frequency_penalty != 0.0 ||
           params_.presence_penalty != 0.0
-      ),
-      adjusted_(static_cast<std::size_t>(vocab_size)),
-      allowed_((static_cast<std::size_t>(vocab_size) + 63) / 64) {
-  if (has_penalties_) output_counts_.resize(adjusted_.size());
-  if (params_.repetition_penalty != 1.0) in_prompt_.resize(adjusted_.size());
+      ) {
+  if (has_penalties_) output_counts_.resize(vocab_size_);
+  if (params_.repetition_penalty != 1.0) in_prompt_.resize(vocab_size_);
 }
 
 void Sampler::observe_prompt(std::span<const TokenId> prompt) {
@@ -77,22 +76,33 @@ void Sampler::observe_prompt(std::span<const TokenId> prompt) {
   for (const TokenId token : prompt) in_prompt_[token] = 1;
 }
 
-SampledToken Sampler::sample(std::span<const float> logits, const TokenMask* mask) {
-  GOSSAMER_CHECK(logits.size() == adjusted_.size());
-  adjust(logits, mask);
-  const TokenId token = params_.temperature == 0.0 ? argmax(adjusted_) : draw();
+SampledToken Sampler::sample(
+    std::span<const float> logits, std::span<const std::uint64_t> allowed, SamplerScratch& scratch
+) {
+  GOSSAMER_CHECK(logits.size() == vocab_size_);
+  std::span<const float> choices = logits;
+  if (adjusts(allowed)) {
+    scratch.adjusted.assign(logits.begin(), logits.end());
+    adjust(allowed, scratch.adjusted);
+    choices = scratch.adjusted;
+  }
+  const TokenId token =
+      params_.temperature == 0.0 ? argmax(choices) : draw(choices, scratch.candidates);
   ++num_sampled_;
   if (has_penalties_) ++output_counts_[token];
   const double log_sum = log_sum_exp(logits);
   return {token, logits[token] - log_sum, top_logprobs(logits, log_sum, params_.top_logprobs)};
 }
 
-void Sampler::adjust(std::span<const float> logits, const TokenMask* mask) {
-  std::copy(logits.begin(), logits.end(), adjusted_.begin());
-  for (const auto& [token, bias] : params_.logit_bias) adjusted_[token] += static_cast<float>(bias);
+bool Sampler::adjusts(std::span<const std::uint64_t> allowed) const {
+  return has_penalties_ || !params_.logit_bias.empty() || !allowed.empty();
+}
+
+void Sampler::adjust(std::span<const std::uint64_t> allowed, std::span<float> logits) const {
+  for (const auto& [token, bias] : params_.logit_bias) logits[token] += static_cast<float>(bias);
   for (std::size_t i = 0; i < output_counts_.size(); ++i) {
     const int count = output_counts_[i];
-    float& logit = adjusted_[i];
+    float& logit = logits[i];
     const bool seen = count > 0 || (!in_prompt_.empty() && in_prompt_[i] != 0);
     if (seen) {
       const auto penalty = static_cast<float>(params_.repetition_penalty);
@@ -101,73 +111,82 @@ void Sampler::adjust(std::span<const float> logits, const TokenMask* mask) {
     logit -= static_cast<float>(params_.frequency_penalty * count);
     if (count > 0) logit -= static_cast<float>(params_.presence_penalty);
   }
-  if (mask != nullptr && mask->fill(allowed_)) {
-    for (std::size_t i = 0; i < adjusted_.size(); ++i) {
-      if (((allowed_[i / 64] >> (i % 64)) & 1U) == 0) adjusted_[i] = kForbidden;
-    }
+  if (allowed.empty()) return;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (((allowed[i / 64] >> (i % 64)) & 1U) == 0) logits[i] = kForbidden;
   }
 }
 
-TokenId Sampler::draw() {
-  const double largest = adjusted_[argmax(adjusted_)];
-  candidates_.clear();
-  for (std::size_t i = 0; i < adjusted_.size(); ++i) {
+TokenId Sampler::draw(std::span<const float> logits, Candidates& candidates) const {
+  const double largest = logits[argmax(logits)];
+  candidates.clear();
+  for (std::size_t i = 0; i < logits.size(); ++i) {
     const double weight =
-        std::exp((static_cast<double>(adjusted_[i]) - largest) / params_.temperature);
-    if (weight > 0) candidates_.push_back({static_cast<TokenId>(i), weight});
+        std::exp((static_cast<double>(logits[i]) - largest) / params_.temperature);
+    if (weight > 0) candidates.push_back({static_cast<TokenId>(i), weight});
   }
-  keep_top_k();
-  keep_top_p();
-  keep_min_p();
+  keep_top_k(candidates);
+  keep_top_p(candidates);
+  keep_min_p(candidates);
   double total = 0;
-  for (const Candidate& candidate : candidates_) total += candidate.weight;
+  for (const SamplerScratch::Candidate& candidate : candidates) total += candidate.weight;
   double left = uniform(seed_, num_sampled_) * total;
-  for (const Candidate& candidate : candidates_) {
+  for (const SamplerScratch::Candidate& candidate : candidates) {
     left -= candidate.weight;
     if (left < 0) return candidate.token;
   }
   // Rounding can leave a crumb; NaN logits leave no candidates at all.
-  return candidates_.empty() ? argmax(adjusted_) : candidates_.back().token;
+  return candidates.empty() ? argmax(logits) : candidates.back().token;
 }
 
-void Sampler::keep_top_k() {
+void Sampler::keep_top_k(Candidates& candidates) const {
   const auto k = static_cast<std::size_t>(params_.top_k);
-  if (k == 0 || k >= candidates_.size()) return;
-  const auto heavier = [](const Candidate& a, const Candidate& b) {
+  if (k == 0 || k >= candidates.size()) return;
+  const auto heavier = [](const SamplerScratch::Candidate& a, const SamplerScratch::Candidate& b) {
     return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
   };
-  const auto middle = candidates_.begin() + static_cast<std::ptrdiff_t>(k);
-  std::nth_element(candidates_.begin(), middle, candidates_.end(), heavier);
-  candidates_.resize(k);
+  const auto middle = candidates.begin() + static_cast<std::ptrdiff_t>(k);
+  std::nth_element(candidates.begin(), middle, candidates.end(), heavier);
+  candidates.resize(k);
   // Back to token order: what is drawn must not depend on how nth_element shuffles.
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.token < b.token;
-  });
+  std::sort(
+      candidates.begin(),
+      candidates.end(),
+      [](const SamplerScratch::Candidate& a, const SamplerScratch::Candidate& b) {
+        return a.token < b.token;
+      }
+  );
 }
 
-void Sampler::keep_top_p() {
+void Sampler::keep_top_p(Candidates& candidates) const {
   if (params_.top_p >= 1.0) return;
   double total = 0;
-  for (const Candidate& candidate : candidates_) total += candidate.weight;
+  for (const SamplerScratch::Candidate& candidate : candidates) total += candidate.weight;
   // All tokens below this weight together weigh less than the tail that may be dropped: no need to
   // sort them.
-  const double crumb = (1.0 - params_.top_p) * total / static_cast<double>(candidates_.size());
-  std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < crumb; });
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+  const double crumb = (1.0 - params_.top_p) * total / static_cast<double>(candidates.size());
+  std::erase_if(candidates, [&](const SamplerScratch::Candidate& candidate) {
+    return candidate.weight < crumb;
   });
+  std::sort(
+      candidates.begin(),
+      candidates.end(),
+      [](const SamplerScratch::Candidate& a, const SamplerScratch::Candidate& b) {
+        return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+      }
+  );
   double sum = 0;
   std::size_t kept = 0;
-  while (kept < candidates_.size() && (kept == 0 || sum < params_.top_p * total)) {
-    sum += candidates_[kept++].weight;
+  while (kept < candidates.size() && (kept == 0 || sum < params_.top_p * total)) {
+    sum += candidates[kept++].weight;
   }
-  candidates_.resize(kept);
+  candidates.resize(kept);
 }
 
-void Sampler::keep_min_p() {
+void Sampler::keep_min_p(Candidates& candidates) const {
   if (params_.min_p <= 0.0) return;
   // The largest weight is 1 by construction.
-  std::erase_if(candidates_, [&](const Candidate& candidate) {
+  std::erase_if(candidates, [&](const SamplerScratch::Candidate& candidate) {
     return candidate.weight < params_.min_p;
   });
 }

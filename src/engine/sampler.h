@@ -6,7 +6,6 @@
 
 #include "base/token_id.h"
 #include "engine/sampling_params.h"
-#include "engine/token_mask.h"
 
 namespace gossamer::engine {
 
@@ -25,6 +24,16 @@ struct SampledToken {
   std::vector<TokenLogprob> top;  // the likeliest, best first; top_logprobs of them
 };
 
+/// Room to choose a token in, kept from one to the next. One thread at a time.
+struct SamplerScratch {
+  struct Candidate {
+    TokenId token;
+    double weight;  // exp((logit - largest) / temperature), not normalised
+  };
+  std::vector<float> adjusted;  // [vocab_size]
+  std::vector<Candidate> candidates;
+};
+
 /// Chooses a sequence's tokens. Holds what sampling must remember between them: counts for the
 /// penalties, and the seed; the random number for a token depends on the seed and its index only,
 /// so neither batch nor speed changes an output. One object a sequence, one thread at a time.
@@ -36,30 +45,29 @@ class Sampler {
   /// Lets the repetition penalty see the prompt.
   void observe_prompt(std::span<const TokenId> prompt);
 
-  /// Chooses from a row of logits. `mask` may be null. Scratch is reused from call to call.
-  SampledToken sample(std::span<const float> logits, const TokenMask* mask);
+  /// Chooses from a row of logits. Bit i % 64 of allowed[i / 64] says whether token i may come;
+  /// when `allowed` is empty every token may.
+  SampledToken sample(
+      std::span<const float> logits, std::span<const std::uint64_t> allowed, SamplerScratch& scratch
+  );
 
  private:
-  void adjust(std::span<const float> logits, const TokenMask* mask);
-  TokenId draw();
-  void keep_top_k();
-  void keep_top_p();
-  void keep_min_p();
+  using Candidates = std::vector<SamplerScratch::Candidate>;
 
-  struct Candidate {
-    TokenId token;
-    double weight;  // exp((logit - largest) / temperature), not normalised
-  };
+  bool adjusts(std::span<const std::uint64_t> allowed) const;
+  void adjust(std::span<const std::uint64_t> allowed, std::span<float> logits) const;
+  TokenId draw(std::span<const float> logits, Candidates& candidates) const;
+  void keep_top_k(Candidates& candidates) const;
+  void keep_top_p(Candidates& candidates) const;
+  void keep_min_p(Candidates& candidates) const;
 
   SamplingParams params_;
+  std::size_t vocab_size_;
   std::uint64_t seed_;
   std::uint64_t num_sampled_ = 0;
   bool has_penalties_;
   std::vector<std::int32_t> output_counts_;  // [vocab_size] when penalties are on
   std::vector<std::uint8_t> in_prompt_;      // [vocab_size] when the repetition penalty is on
-  std::vector<float> adjusted_;              // [vocab_size]
-  std::vector<std::uint64_t> allowed_;       // [vocab_size / 64]
-  std::vector<Candidate> candidates_;
 };
 
 /// log(sum(exp(logits))), accumulated in double.

@@ -1,11 +1,13 @@
 #pragma once
 
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "engine/block_pool.h"
+#include "engine/prefix_cache.h"
 #include "engine/sequence.h"
+#include "engine/waiting_queue.h"
 
 namespace gossamer::engine {
 
@@ -19,43 +21,66 @@ struct ScheduledSequence {
 
 /// The limits a scheduler works in.
 struct SchedulerLimits {
-  int max_batch_tokens = 512;
+  int max_batch_tokens = 512;  // at least max_sequences
   int max_sequences = 64;
   int sliding_window = 0;
 };
 
-/// Decides what each step computes: every running sequence's next token first, then waiting prompts
-/// in order of arrival, cut into chunks that fill the step. A sequence is admitted when the blocks
-/// it may come to need are there, so none ever runs out. Engine thread only.
+/// Decides what each step computes: every running sequence's next token first, then prompts, in
+/// chunks that share what is left of the step equally. A sequence is admitted when there are blocks
+/// for the tokens it has, not for all it may come to have; when blocks run out, the youngest gives
+/// its own up and waits to be computed again, with the tokens it has by then. The oldest always
+/// advances, so everyone ends. Engine thread only.
 class Scheduler {
  public:
-  Scheduler(SchedulerLimits limits, BlockPool& full, BlockPool& sliding);
+  /// The pools must hold a window and the whole of the longest sequence that is added.
+  Scheduler(SchedulerLimits limits, BlockPool& full, BlockPool& sliding, PrefixCache& cache);
 
   void add(std::unique_ptr<Sequence> sequence);
 
   /// The next step, empty when there is nothing to do. Blocks for its tokens are taken.
   const std::vector<ScheduledSequence>& schedule();
 
-  /// Drops a sequence and frees its blocks; false when there is none of that id.
+  /// Notes that a part of the step was computed: what it filled may now be reused.
+  void mark_computed(const ScheduledSequence& part);
+
+  /// Drops a sequence and frees its blocks; false when there is none of that id. What it computed
+  /// stays in the prefix cache.
   bool remove(SequenceId id);
 
   bool idle() const { return waiting_.empty() && running_.empty(); }
+  int num_waiting() const { return waiting_.size(); }
+  int num_running() const { return static_cast<int>(running_.size()); }
+
+  /// Since the scheduler was made. Prompts count when they are first admitted.
+  struct Counters {
+    std::uint64_t num_prompt_tokens = 0;
+    std::uint64_t num_cached_tokens = 0;
+    std::uint64_t num_preemptions = 0;
+  };
+  const Counters& counters() const { return counters_; }
 
  private:
-  struct Reservation {
-    int full;
-    int sliding;
-  };
-  Reservation reservation(const Sequence& sequence) const;
   void admit_waiting();
+  bool has_room_for(const Sequence& sequence, const BlockTables& blocks) const;
+  void admit(std::unique_ptr<BlockTables> blocks, int num_computed);
+  int schedule_decode();
+  void schedule_prefill(int budget);
+  int give(Sequence& sequence, int count);
+  int num_fitting(const Sequence& sequence, int count) const;
+  void preempt_youngest();
+  void release(Sequence& sequence);
 
   SchedulerLimits limits_;
   BlockPool* full_;
   BlockPool* sliding_;
-  Reservation reserved_{0, 0};
-  std::deque<std::unique_ptr<Sequence>> waiting_;
-  std::vector<std::unique_ptr<Sequence>> running_;  // in order of arrival
+  PrefixCache* cache_;
+  WaitingQueue waiting_;
+  std::vector<std::unique_ptr<Sequence>> running_;  // by age
   std::vector<ScheduledSequence> step_;
+  std::vector<Sequence*> prefilling_;  // of the step that is being made
+  std::uint64_t last_age_ = 0;
+  Counters counters_;
 };
 
 }  // namespace gossamer::engine

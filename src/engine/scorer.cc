@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/block_pool.h"
+#include "engine/block_tables.h"
 #include "engine/prompt.h"
 #include "model/batch.h"
 #include "model/kv_cache.h"

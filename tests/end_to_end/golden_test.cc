@@ -11,7 +11,7 @@
 #include <string>
 #include <tuple>
 
-#include "engine/block_pool.h"
+#include "engine/block_tables.h"
 #include "engine/engine.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/reference/reference_backend.h"

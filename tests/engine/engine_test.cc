@@ -3,9 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "checkpoint/checkpoint.h"
 #include "engine/scorer.h"
-#include "kernels/cpu/cpu_backend.h"
+#include "tests/engine/tiny_model.h"
 
 namespace gossamer::engine {
 namespace {
@@ -14,26 +13,6 @@ using testing::HasSubstr;
 
 class EngineTest : public testing::Test {
  protected:
-  void SetUp() override {
-    auto checkpoint = checkpoint::Checkpoint::open(std::string(GOSSAMER_GOLDEN_DIR) + "/tiny/hf");
-    ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().message;
-    checkpoint_ = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint).value());
-    auto engine = Engine::create(
-        checkpoint_->config(),
-        checkpoint_->weights(),
-        backend_,
-        {.context_length = 64, .max_sequences = 3, .max_batch_tokens = 8}
-    );
-    ASSERT_TRUE(engine.ok()) << engine.error().message;
-    engine_ = std::move(engine).value();
-  }
-
-  static Request greedy(std::vector<TokenId> prompt, int max_tokens) {
-    SamplingParams sampling;
-    sampling.temperature = 0;
-    return {.prompt = std::move(prompt), .sampling = sampling, .max_tokens = max_tokens};
-  }
-
   std::vector<Output> run() {
     std::vector<Output> outputs;
     while (!engine_->idle()) {
@@ -48,9 +27,9 @@ class EngineTest : public testing::Test {
     return id.ok() ? "accepted" : id.error().message;
   }
 
-  kernels::cpu::CpuBackend backend_{2};
-  std::unique_ptr<checkpoint::Checkpoint> checkpoint_;
-  std::unique_ptr<Engine> engine_;
+  TinyModel model_;
+  std::unique_ptr<Engine> engine_ =
+      model_.make({.context_length = 64, .max_sequences = 3, .max_batch_tokens = 8});
 };
 
 TEST_F(EngineTest, EndsAtMaxTokensWithLength) {
@@ -132,9 +111,7 @@ TEST_F(EngineTest, RefusesWhatCannotRunAndSaysWhy) {
 }
 
 TEST_F(EngineTest, RefusesAContextThatTheModelDoesNotHave) {
-  const auto engine = Engine::create(
-      checkpoint_->config(), checkpoint_->weights(), backend_, {.context_length = 200000}
-  );
+  const auto engine = model_.try_make({.context_length = 200000});
   ASSERT_FALSE(engine.ok());
   EXPECT_THAT(
       engine.error().message,
@@ -151,9 +128,9 @@ TEST_F(EngineTest, ScoringAgreesWithGeneration) {
   for (const Output& output : outputs) text.push_back(output.sampled.token);
   std::vector<ScoredPosition> scored;
   const Status status = score(
-      checkpoint_->config(),
-      checkpoint_->weights(),
-      backend_,
+      model_.checkpoint().config(),
+      model_.checkpoint().weights(),
+      model_.backend(),
       text,
       2,
       [&](const ScoredPosition& position) { scored.push_back(position); }

@@ -16,6 +16,13 @@ using testing::ElementsAre;
 constexpr int kVocab = 8;
 const std::vector<float> kLogits = {0.0F, 1.0F, 2.0F, 3.0F, 2.0F, 1.0F, 0.0F, -1.0F};
 
+SampledToken sample(
+    Sampler& sampler, std::span<const float> logits, std::span<const std::uint64_t> allowed = {}
+) {
+  SamplerScratch scratch;
+  return sampler.sample(logits, allowed, scratch);
+}
+
 /// How often each token comes, as a share of `draws`.
 std::map<TokenId, double> shares(
     const SamplingParams& params, const std::vector<float>& logits, int draws = 20000
@@ -23,7 +30,7 @@ std::map<TokenId, double> shares(
   std::map<TokenId, double> shares;
   for (int i = 0; i < draws; ++i) {
     Sampler sampler(params, static_cast<int>(logits.size()), static_cast<std::uint64_t>(i));
-    shares[sampler.sample(logits, nullptr).token] += 1.0 / draws;
+    shares[sample(sampler, logits).token] += 1.0 / draws;
   }
   return shares;
 }
@@ -44,8 +51,8 @@ TEST(SamplerTest, TemperatureZeroTakesTheLikeliestAndTheLowestOfEquals) {
   SamplingParams params;
   params.temperature = 0;
   Sampler sampler(params, kVocab, 1);
-  EXPECT_EQ(sampler.sample(kLogits, nullptr).token, 3U);
-  EXPECT_EQ(sampler.sample(std::vector<float>{1, 5, 5, 5, 0, 0, 0, 0}, nullptr).token, 1U);
+  EXPECT_EQ(sample(sampler, kLogits).token, 3U);
+  EXPECT_EQ(sample(sampler, std::vector<float>{1, 5, 5, 5, 0, 0, 0, 0}).token, 1U);
 }
 
 TEST(SamplerTest, DrawsInProportionAtEveryTemperature) {
@@ -69,9 +76,9 @@ TEST(SamplerTest, TheSameSeedGivesTheSameTokens) {
   Sampler other(params, kVocab, 1);
   int differences = 0;
   for (int i = 0; i < 200; ++i) {
-    const TokenId token = first.sample(kLogits, nullptr).token;
-    EXPECT_EQ(token, second.sample(kLogits, nullptr).token);
-    differences += token != other.sample(kLogits, nullptr).token ? 1 : 0;
+    const TokenId token = sample(first, kLogits).token;
+    EXPECT_EQ(token, sample(second, kLogits).token);
+    differences += token != sample(other, kLogits).token ? 1 : 0;
   }
   EXPECT_GT(differences, 20);
 }
@@ -112,15 +119,15 @@ TEST(SamplerTest, FrequencyAndPresencePenaltiesCountTheOutput) {
   params.temperature = 0;
   params.presence_penalty = 1.5;
   Sampler presence(params, kVocab, 1);
-  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 3U);  // 3 -> 1.5
-  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 2U);  // 2 -> 0.5
-  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 4U);
-  EXPECT_EQ(presence.sample(kLogits, nullptr).token, 3U);  // once only, however often it came
+  EXPECT_EQ(sample(presence, kLogits).token, 3U);  // 3 -> 1.5
+  EXPECT_EQ(sample(presence, kLogits).token, 2U);  // 2 -> 0.5
+  EXPECT_EQ(sample(presence, kLogits).token, 4U);
+  EXPECT_EQ(sample(presence, kLogits).token, 3U);  // once only, however often it came
   params.presence_penalty = 0;
   params.frequency_penalty = 0.75;
   Sampler frequency(params, kVocab, 1);
   std::vector<TokenId> tokens;
-  for (int i = 0; i < 5; ++i) tokens.push_back(frequency.sample(kLogits, nullptr).token);
+  for (int i = 0; i < 5; ++i) tokens.push_back(sample(frequency, kLogits).token);
   EXPECT_THAT(tokens, ElementsAre(3, 3, 2, 4, 3));  // 3; 2.25; 1.5 < 2
 }
 
@@ -130,8 +137,8 @@ TEST(SamplerTest, RepetitionPenaltySeesThePromptToo) {
   params.repetition_penalty = 4;
   Sampler sampler(params, kVocab, 1);
   sampler.observe_prompt(std::vector<TokenId>{3, 2});
-  EXPECT_EQ(sampler.sample(kLogits, nullptr).token, 4U);
-  EXPECT_EQ(sampler.sample(kLogits, nullptr).token, 1U);
+  EXPECT_EQ(sample(sampler, kLogits).token, 4U);
+  EXPECT_EQ(sample(sampler, kLogits).token, 1U);
 }
 
 TEST(SamplerTest, LogitBiasRaisesAndForbids) {
@@ -143,24 +150,14 @@ TEST(SamplerTest, LogitBiasRaisesAndForbids) {
   EXPECT_THAT(drawn(params), ElementsAre(1));
 }
 
-/// Allows odd tokens.
-class OddMask final : public TokenMask {
- public:
-  void accept(TokenId /*token*/) override {}
-  bool fill(std::span<std::uint64_t> allowed) const override {
-    for (auto& word : allowed) word = 0xAAAAAAAAAAAAAAAAU;
-    return true;
-  }
-};
-
 TEST(SamplerTest, AMaskedTokenNeverComes) {
-  const OddMask mask;
+  const std::vector<std::uint64_t> odd = {0xAAU};
   SamplingParams params;
   params.temperature = 50;
   std::set<TokenId> tokens;
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     Sampler sampler(params, kVocab, seed);
-    tokens.insert(sampler.sample(kLogits, &mask).token);
+    tokens.insert(sample(sampler, kLogits, odd).token);
   }
   EXPECT_THAT(tokens, ElementsAre(1, 3, 5, 7));
 }
@@ -171,7 +168,7 @@ TEST(SamplerTest, LogprobsAreTheModelsOwn) {
   params.logit_bias = {{0, 50.0}};
   params.top_logprobs = 3;
   Sampler sampler(params, kVocab, 1);
-  const SampledToken sampled = sampler.sample(kLogits, nullptr);
+  const SampledToken sampled = sample(sampler, kLogits);
   EXPECT_EQ(sampled.token, 0U);
   EXPECT_NEAR(sampled.logprob, std::log(softmax(kLogits, 0, 1)), 1e-9);
   ASSERT_EQ(sampled.top.size(), 3U);
@@ -190,14 +187,14 @@ TEST(SamplerTest, TheReleasedVocabularyIsDrawnWithoutSortingAway) {
   params.top_k = 1000;
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
     Sampler sampler(params, static_cast<int>(logits.size()), seed);
-    EXPECT_GT(logits[sampler.sample(logits, nullptr).token], 10.0F);
+    EXPECT_GT(logits[sample(sampler, logits).token], 10.0F);
   }
 }
 
 TEST(SamplerTest, NanLogitsDoNotCrash) {
   const std::vector<float> logits(kVocab, std::numeric_limits<float>::quiet_NaN());
   Sampler sampler({}, kVocab, 1);
-  EXPECT_LT(sampler.sample(logits, nullptr).token, static_cast<TokenId>(kVocab));
+  EXPECT_LT(sample(sampler, logits).token, static_cast<TokenId>(kVocab));
 }
 
 TEST(UniformTest, CoversTheUnitIntervalEvenly) {
