@@ -8,7 +8,7 @@ import {dirname, join} from 'node:path';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 
-import {call, callWithText, kPatience, say, startScripted, temporaryFolder, think, turn} from './harness.mjs';
+import {call, kPatience, say, startScripted, temporaryFolder, think, turn} from './harness.mjs';
 
 const kHere = dirname(fileURLToPath(import.meta.url));
 const kCodex = createRequire(import.meta.url).resolve('@openai/codex/bin/codex.js');
@@ -56,7 +56,7 @@ async function runCodex(t, server, prompt, more = '', tables = '') {
   assert.equal(status, 0, `codex ended with ${status}\n${output}\n${errors}\n${server.log()}`);
   const events = output.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line));
   const items = events.filter(event => event.type === 'item.completed').map(event => event.item);
-  return {items, work, errors, answer: items.findLast?.(item => item.type === 'agent_message')?.text};
+  return {items, work, errors, answer: items.findLast(item => item.type === 'agent_message')?.text};
 }
 
 test('a session calls the shell tool and finishes', kPatience, async t => {
@@ -77,7 +77,7 @@ const kPatch = '*** Begin Patch\n*** Add File: hello.txt\n+Hello, 4711.\n*** End
 
 test('the custom tool apply_patch writes a file', kPatience, async t => {
   const server = await startScripted(t, [
-    {match: 'Write hello.txt', text: turn(think('I patch.'), callWithText('functions.apply_patch', kPatch))},
+    {match: 'Write hello.txt', text: turn(think('I patch.'), call('functions.apply_patch', {input: kPatch}))},
     {match: 'A hello.txt', text: say('Written.')},
   ]);
   const {work, answer, items} = await runCodex(t, server, 'Write hello.txt.');
