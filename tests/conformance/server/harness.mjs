@@ -17,10 +17,18 @@ export function temporaryFolder(t) {
   return folder;
 }
 
-async function start(t, program, args) {
-  const child = spawn(program, args, {stdio: ['ignore', 'ignore', 'pipe']});
+/**
+ * Starts a program and waits until it listens. `ended` gives its exit status; a promise that is rejected, with its log,
+ * means that it ended before.
+ */
+export async function start(t, program, args, env = {}) {
+  const child = spawn(program, args, {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...env}});
   let log = '';
-  const closed = new Promise(resolve => child.on('close', resolve));
+  const ended = new Promise(resolve => child.on('close', (status, signal) => resolve(status ?? signal)));
+  t.after(() => {
+    child.kill('SIGTERM');
+    return ended;
+  });
   const url = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', status => reject(new Error(`${program} ended with ${status}: ${log}`)));
@@ -30,17 +38,17 @@ async function start(t, program, args) {
       if (match) resolve(match[1]);
     });
   });
-  t.after(async () => {
-    child.kill('SIGTERM');
-    await closed;
-  });
-  return {url, baseURL: `${url}/v1`, log: () => log, pid: child.pid};
+  return {url, baseURL: `${url}/v1`, log: () => log, pid: child.pid, kill: signal => child.kill(signal), ended};
 }
 
-const commonFlags = t => ['--port', '0', '--store', join(temporaryFolder(t), 'responses.sqlite')];
+/** A free port, and a store of its own unless the flags name one. */
+const commonFlags = (t, flags) =>
+  flags.includes('--store')
+    ? ['--port', '0', ...flags]
+    : ['--port', '0', '--store', join(temporaryFolder(t), 'responses.sqlite'), ...flags];
 
 /** `gossamer serve` with the demo model. */
-export const startDemo = (t, flags = []) => start(t, gossamer, ['serve', ...commonFlags(t), ...flags]);
+export const startDemo = (t, flags = [], env = {}) => start(t, gossamer, ['serve', ...commonFlags(t, flags)], env);
 
 /**
  * The same server, where a script speaks instead of a model. Each generation plays the first unused turn
@@ -50,7 +58,7 @@ export function startScripted(t, turns, flags = []) {
   const file = join(temporaryFolder(t), 'script.json');
   writeFileSync(file, JSON.stringify({turns: [...turns, {text: say('The script has no turn for this prompt.')}]}));
   return start(t, scriptedServer, [
-    '--script', file, ...commonFlags(t), '--served-model-name', 'gpt-oss-20b', ...flags,
+    '--script', file, '--served-model-name', 'gpt-oss-20b', ...commonFlags(t, flags),
   ]);
 }
 
