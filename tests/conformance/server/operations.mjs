@@ -65,6 +65,12 @@ test('pages of an allowed origin may call, others may not', kPatience, async t =
   assert.equal(headers.get('access-control-allow-origin'), 'http://localhost:3000');
 });
 
+test('what a page of another origin sends is not acted on', kPatience, async t => {
+  const {url} = await startScripted(t, []);
+  assert.equal((await answered(url, kSum, {origin: 'http://evil.example'})).status, 403);
+  assert.equal((await answered(url)).status, 200);
+});
+
 test('TLS with a certificate and a key from files', kPatience, async t => {
   const folder = temporaryFolder(t);
   const [certificate, key] = [join(folder, 'certificate.pem'), join(folder, 'key.pem')];
