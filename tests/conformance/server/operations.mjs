@@ -199,6 +199,18 @@ test('the log names requests, and holds no prompt unless told', kPatience, async
   }
 });
 
+const kPaths = JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')).paths;
+
+test('every path of openapi.json is served, with just its methods', kPatience, async t => {
+  const {url} = await startScripted(t, []);
+  for (const [path, methods] of Object.entries(kPaths)) {
+    const response = await fetch(url + path.replace('{id}', 'x'), {method: 'PATCH'});
+    assert.equal(response.status, 405, path);
+    const allowed = response.headers.get('allow').split(/, */).filter(method => !['HEAD', 'OPTIONS'].includes(method));
+    assert.deepEqual(allowed.sort(), Object.keys(methods).map(method => method.toUpperCase()).sort(), path);
+  }
+});
+
 const kMetrics = [
   'gossamer_requests_running', 'gossamer_requests_waiting', 'gossamer_kv_blocks_used{group="full"}',
   'gossamer_kv_blocks_used{group="sliding"}', 'gossamer_kv_blocks_total{group="full"}', 'gossamer_prompt_tokens_total',
