@@ -1,0 +1,85 @@
+// What the programs of this folder share: numbers, /proc, metrics, event streams.
+import {readFileSync} from 'node:fs';
+import {Agent, request} from 'node:http';
+
+/** Keeps connections open, as clients do. */
+export const agent = new Agent({keepAlive: true, maxSockets: Infinity});
+
+/** Of numbers in any order, the one below which `share` of them are; null when there are none. */
+export function quantile(values, share) {
+  if (values.length === 0) return null;
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}
+
+export const round = (value, digits = 1) => (value === null ? null : Number(value.toFixed(digits)));
+
+/** Memory of a process that is in RAM, in MiB. */
+export function residentMiB(pid) {
+  const match = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB/m);
+  return match ? Number(match[1]) / 1024 : null;
+}
+
+/** Seconds of processor time that a process has taken. Clock ticks are 1/100 s on Linux. */
+export function processorSeconds(pid) {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+export const seconds = () => performance.now() / 1000;
+export const sleep = time => new Promise(resolve => setTimeout(resolve, time * 1000));
+
+/** The samples of /metrics by name, labels included: 'gossamer_kv_blocks_used{group="full"}'. */
+export async function readMetrics(url, headers = {}) {
+  const response = await fetch(`${url}/metrics`, {headers});
+  if (!response.ok) throw new Error(`${url}/metrics: ${response.status}`);
+  const samples = new Map();
+  for (const line of (await response.text()).split('\n')) {
+    const match = line.match(/^([a-z_]+(?:\{[^}]*\})?) (\S+)/);
+    if (match) samples.set(match[1], Number(match[2]));
+  }
+  return samples;
+}
+
+/**
+ * Posts JSON. `onData` gets each chunk of the answer as text; the promise gives the status once the answer is
+ * over. `signal` hangs up.
+ */
+export function post(url, path, body, {onData = () => {}, headers = {}, signal} = {}) {
+  return new Promise((resolve, reject) => {
+    const text = JSON.stringify(body);
+    const options = {
+      method: 'POST', agent, signal,
+      headers: {'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers},
+    };
+    const sent = request(url + path, options, response => {
+      response.setEncoding('utf8');
+      response.on('data', onData);
+      response.on('error', reject);
+      response.on('end', () => resolve(response.statusCode));
+    });
+    sent.on('error', reject);
+    sent.end(text);
+  });
+}
+
+/** Calls `onEvent` with the data of each event of a stream that comes in chunks. */
+export function eventReader(onEvent) {
+  let rest = '';
+  return chunk => {
+    rest += chunk;
+    let end;
+    while ((end = rest.indexOf('\n\n')) >= 0) {
+      const line = rest.slice(0, end).split('\n').find(part => part.startsWith('data: '));
+      rest = rest.slice(end + 2);
+      if (line && line !== 'data: [DONE]') onEvent(JSON.parse(line.slice(6)));
+    }
+  };
+}
+
+/** Two columns. */
+export function table(rows) {
+  const width = 2 + Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => name.padEnd(width) + value).join('\n');
+}

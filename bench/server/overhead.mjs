@@ -1,0 +1,103 @@
+// What HTTP, JSON, events and Harmony cost per token.
+//
+//   node overhead.mjs path/to/scripted_server [--streams N] [--rounds N] [--words N] [--json]
+//
+// Starts the server with a script in the model's place, so that tokens cost nothing, streams from it with N users at a
+// time over each API, and divides the processor time that the server took by the tokens. `events per read` tells how
+// many events came together: a server that has time sends each by itself.
+import {spawn} from 'node:child_process';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {parseArgs} from 'node:util';
+
+import {agent, eventReader, post, processorSeconds, round, seconds, table} from './measure.mjs';
+
+const kTokensPerSecond = 2000;
+
+const {values, positionals} = parseArgs({
+  allowPositionals: true,
+  options: {
+    streams: {type: 'string', default: '32'}, rounds: {type: 'string', default: '4'}, words: {type: 'string', default: '1000'},
+    json: {type: 'boolean', default: false},
+  },
+});
+const program = positionals[0];
+if (!program) throw new Error('usage: node overhead.mjs path/to/scripted_server [--streams N] [--rounds N] [--words N]');
+
+/** Half of the words are reasoning, half the answer; they differ, as words do. */
+function script() {
+  const half = Number(values.words) / 2;
+  const words = Array.from({length: half}, (_, i) => `${['the', 'quick', 'brown', 'fox', '“jumps”'][i % 5]} ${i % 10}`);
+  const text = words.join(' ');
+  return {turns: [{text: `<|channel|>analysis<|message|>${text}<|end|><|start|>assistant<|channel|>final<|message|>${text}<|return|>`}]};
+}
+
+async function start(folder) {
+  const file = join(folder, 'script.json');
+  writeFileSync(file, JSON.stringify(script()));
+  const child = spawn(program, ['--script', file, '--port', '0', '--store', 'none', '--max-sequences', values.streams], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let log = '';
+  const url = await new Promise((resolve, reject) => {
+    child.on('close', status => reject(new Error(`${program} ended with ${status}: ${log}`)));
+    child.stderr.on('data', chunk => {
+      log += chunk;
+      const match = log.match(/listening on (\S+)\n/);
+      if (match) resolve(match[1]);
+    });
+  });
+  return {child, url};
+}
+
+const kBodies = {
+  '/v1/responses': {model: 'any', stream: true, store: false, input: 'Hello'},
+  '/v1/chat/completions': {
+    model: 'any', stream: true, messages: [{role: 'user', content: 'Hello'}], stream_options: {include_usage: true},
+  },
+};
+
+async function measure({child, url}, path) {
+  const count = {tokens: 0, events: 0, reads: 0};
+  const one = async () => {
+    const read = eventReader(event => {
+      ++count.events;
+      const usage = event.usage ?? event.response?.usage;
+      count.tokens += usage?.output_tokens ?? usage?.completion_tokens ?? 0;
+    });
+    const onData = chunk => {
+      ++count.reads;
+      read(chunk);
+    };
+    const status = await post(url, path, kBodies[path], {onData});
+    if (status !== 200) throw new Error(`${path}: ${status}`);
+  };
+  const user = async () => {
+    for (let i = 0; i < Number(values.rounds); ++i) await one();
+  };
+  await one();
+  Object.assign(count, {tokens: 0, events: 0, reads: 0});
+  const processor = processorSeconds(child.pid);
+  const started = seconds();
+  await Promise.all(Array.from({length: Number(values.streams)}, user));
+  const elapsed = seconds() - started;
+  const taken = processorSeconds(child.pid) - processor;
+  return {
+    path, tokens: count.tokens, tokens_per_second: round(count.tokens / elapsed), events_per_read: round(count.events / count.reads),
+    microseconds_per_token: round((1e6 * taken) / count.tokens, 2),
+    core_percent_at_2000_tokens_per_second: round((100 * kTokensPerSecond * taken) / count.tokens, 2),
+  };
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'gossamer-'));
+const server = await start(folder);
+for (const path of Object.keys(kBodies)) {
+  const report = await measure(server, path);
+  if (values.json) console.log(JSON.stringify(report));
+  else console.log(`${table(Object.entries(report).map(([name, value]) => [name, `${value}`]))}\n`);
+}
+agent.destroy();
+server.child.removeAllListeners('close');
+server.child.kill('SIGTERM');
+rmSync(folder, {recursive: true, force: true});
