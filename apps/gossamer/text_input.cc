@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/mapped_file.h"
+#include "checkpoint/synthetic_spec.h"
 #include "demo_model/demo_model.h"
 
 namespace gossamer::apps {
@@ -12,7 +13,7 @@ namespace gossamer::apps {
 using tokenizer::Tokenizer;
 
 Result<Tokenizer> load_tokenizer(const std::string& model) {
-  if (model.empty()) return Tokenizer::o200k_harmony();
+  if (model.empty() || checkpoint::synthetic_text(model)) return Tokenizer::o200k_harmony();
   if (model == "demo") {
     GOSSAMER_ASSIGN_OR_RETURN(const auto checkpoint, demo_model::open());
     return Tokenizer::from_json(

@@ -2,31 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "checkpoint/checkpoint.h"
 #include "kernels/cpu/cpu_backend.h"
-
-namespace {
-
-// Counts every allocation of this test program.
-std::atomic<std::size_t> g_allocations{0};
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  ++g_allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;  // NOLINT
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}  // NOLINT
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}  // NOLINT
+#include "tests/model/counted_allocations.h"
 
 namespace gossamer::model {
 namespace {
@@ -73,10 +51,10 @@ class TransformerTest : public testing::Test {
 TEST_F(TransformerTest, AStepAllocatesNothing) {
   fill_batch();
   transformer_->forward(batch_, *cache_);
-  const std::size_t before = g_allocations;
+  const std::size_t before = num_allocations();
   fill_batch();
   transformer_->forward(batch_, *cache_);
-  EXPECT_EQ(g_allocations - before, 0U);
+  EXPECT_EQ(num_allocations() - before, 0U);
 }
 
 TEST_F(TransformerTest, ReturnsARowForEachWantedToken) {
