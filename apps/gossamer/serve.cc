@@ -44,7 +44,7 @@ struct Flags {
 std::vector<std::string> names_of(const Flags& flags, const LoadedModel& model) {
   if (!flags.serve.names.empty()) return flags.serve.names;
   if (flags.model.model.empty() || flags.model.model == "demo") return {"gossamer-demo"};
-  const int layers = model.checkpoint.config().num_layers;
+  const int layers = model.checkpoint.config().num_hidden_layers;
   if (layers == 24) return {"gpt-oss-20b", "openai/gpt-oss-20b", "gpt-oss:20b"};
   if (layers == 36) return {"gpt-oss-120b", "openai/gpt-oss-120b", "gpt-oss:120b"};
   const auto name = std::filesystem::path(flags.model.model).filename().string();
