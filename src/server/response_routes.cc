@@ -114,7 +114,9 @@ asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, 
 /// Makes a response that no connection waits for.
 asio::awaitable<void> run_job(Service& service, std::shared_ptr<ResponseJob> job, Run run) {
   const EventOutput publish = [&](std::vector<api::StreamEvent> events) -> asio::awaitable<void> {
-    job->set_object(run->response());
+    // A copy at each token would make long responses slow: whole items are enough for who asks.
+    const bool is_delta = events.size() == 1 && events.front().type.ends_with(".delta");
+    if (!is_delta) job->set_object(run->response());
     for (const api::StreamEvent& event : events) job->publish(api::to_sse(event));
     co_return;
   };
