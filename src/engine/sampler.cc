@@ -1,8 +1,8 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -19,44 +19,30 @@ std::uint64_t mix(std::uint64_t word) {
   return word ^ (word >> 31U);
 }
 
+/// The index that `number` in [0, 1) falls on when each entry is as wide as its weight; the last
+/// one that weighs anything when rounding leaves a crumb; nothing when none does.
+template <class Entries, class Weight>
+std::optional<std::size_t> pick(const Entries& entries, double number, const Weight& weight) {
+  double total = 0;
+  for (const auto& entry : entries) total += weight(entry);
+  double left = number * total;
+  std::optional<std::size_t> last;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const double width = weight(entries[i]);
+    if (!(width > 0)) continue;
+    last = i;
+    left -= width;
+    if (left < 0) break;
+  }
+  return last;
+}
+
 }  // namespace
 
 double uniform(std::uint64_t seed, std::uint64_t counter) {
   constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15U;
   const std::uint64_t word = mix(mix(seed + kGolden) + (counter + 1) * kGolden);
   return static_cast<double>(word >> 11U) * 0x1.0p-53;
-}
-
-TokenId argmax(std::span<const float> logits) {
-  GOSSAMER_CHECK(!logits.empty());
-  return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-double log_sum_exp(std::span<const float> logits) {
-  const double largest = logits[argmax(logits)];
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-  return largest + std::log(sum);
-}
-
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, double log_sum, int count) {
-  std::vector<TokenLogprob> top;
-  const auto limit = std::min(static_cast<std::size_t>(count), logits.size());
-  if (limit == 0) return top;
-  // A sorted list of the best so far; most logits fail the first comparison.
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double logprob = logits[i] - log_sum;
-    if (top.size() == limit && logprob <= top.back().logprob) continue;
-    if (top.size() == limit) top.pop_back();
-    const auto place = std::upper_bound(
-        top.begin(),
-        top.end(),
-        logprob,
-        [](double value, const TokenLogprob& entry) { return value > entry.logprob; }
-    );
-    top.insert(place, {static_cast<TokenId>(i), logprob});
-  }
-  return top;
 }
 
 Sampler::Sampler(SamplingParams params, int vocab_size, std::uint64_t fallback_seed)
@@ -86,8 +72,7 @@ SampledToken Sampler::sample(
     adjust(allowed, scratch.adjusted);
     choices = scratch.adjusted;
   }
-  const TokenId token =
-      params_.temperature == 0.0 ? argmax(choices) : draw(choices, scratch.candidates);
+  const TokenId token = params_.temperature == 0.0 ? argmax(choices) : draw(choices, scratch);
   ++num_sampled_;
   if (has_penalties_) ++output_counts_[token];
   const double log_sum = log_sum_exp(logits);
@@ -117,26 +102,31 @@ void Sampler::adjust(std::span<const std::uint64_t> allowed, std::span<float> lo
   }
 }
 
-TokenId Sampler::draw(std::span<const float> logits, Candidates& candidates) const {
-  const double largest = logits[argmax(logits)];
+bool Sampler::keeps_all() const {
+  return params_.top_k == 0 && params_.top_p >= 1.0 && params_.min_p <= 0.0;
+}
+
+TokenId Sampler::draw(std::span<const float> logits, SamplerScratch& scratch) const {
+  const TokenId likeliest = argmax(logits);
+  scratch.weights.resize(logits.size());
+  exponentials(logits, logits[likeliest], params_.temperature, scratch.weights);
+  const double number = uniform(seed_, num_sampled_);
+  if (keeps_all()) {
+    const auto place = pick(scratch.weights, number, [](double weight) { return weight; });
+    // NaN logits weigh nothing.
+    return place ? static_cast<TokenId>(*place) : likeliest;
+  }
+  Candidates& candidates = scratch.candidates;
   candidates.clear();
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double weight =
-        std::exp((static_cast<double>(logits[i]) - largest) / params_.temperature);
+    const double weight = scratch.weights[i];
     if (weight > 0) candidates.push_back({static_cast<TokenId>(i), weight});
   }
   keep_top_k(candidates);
   keep_top_p(candidates);
   keep_min_p(candidates);
-  double total = 0;
-  for (const SamplerScratch::Candidate& candidate : candidates) total += candidate.weight;
-  double left = uniform(seed_, num_sampled_) * total;
-  for (const SamplerScratch::Candidate& candidate : candidates) {
-    left -= candidate.weight;
-    if (left < 0) return candidate.token;
-  }
-  // Rounding can leave a crumb; NaN logits leave no candidates at all.
-  return candidates.empty() ? argmax(logits) : candidates.back().token;
+  const auto place = pick(candidates, number, [](const auto& entry) { return entry.weight; });
+  return place ? candidates[*place].token : likeliest;
 }
 
 void Sampler::keep_top_k(Candidates& candidates) const {

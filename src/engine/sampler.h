@@ -5,16 +5,10 @@
 #include <vector>
 
 #include "base/token_id.h"
+#include "engine/logits.h"
 #include "engine/sampling_params.h"
 
 namespace gossamer::engine {
-
-struct TokenLogprob {
-  TokenId token;
-  double logprob;
-
-  bool operator==(const TokenLogprob&) const = default;
-};
 
 /// A chosen token. Log-probabilities are the model's own, natural, over the whole vocabulary:
 /// before bias, penalties, mask and temperature.
@@ -28,9 +22,10 @@ struct SampledToken {
 struct SamplerScratch {
   struct Candidate {
     TokenId token;
-    double weight;  // exp((logit - largest) / temperature), not normalised
+    double weight;  // as in weights
   };
   std::vector<float> adjusted;  // [vocab_size]
+  std::vector<double> weights;  // [vocab_size], exp((logit - largest) / temperature)
   std::vector<Candidate> candidates;
 };
 
@@ -56,7 +51,8 @@ class Sampler {
 
   bool adjusts(std::span<const std::uint64_t> allowed) const;
   void adjust(std::span<const std::uint64_t> allowed, std::span<float> logits) const;
-  TokenId draw(std::span<const float> logits, Candidates& candidates) const;
+  TokenId draw(std::span<const float> logits, SamplerScratch& scratch) const;
+  bool keeps_all() const;
   void keep_top_k(Candidates& candidates) const;
   void keep_top_p(Candidates& candidates) const;
   void keep_min_p(Candidates& candidates) const;
@@ -69,15 +65,6 @@ class Sampler {
   std::vector<std::int32_t> output_counts_;  // [vocab_size] when penalties are on
   std::vector<std::uint8_t> in_prompt_;      // [vocab_size] when the repetition penalty is on
 };
-
-/// log(sum(exp(logits))), accumulated in double.
-double log_sum_exp(std::span<const float> logits);
-
-/// The `count` largest logits as log-probabilities, best first, ties to the lowest id.
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, double log_sum, int count);
-
-/// The index of the largest, ties to the lowest.
-TokenId argmax(std::span<const float> logits);
 
 /// A number in [0, 1) that depends on nothing but its arguments.
 double uniform(std::uint64_t seed, std::uint64_t counter);

@@ -115,14 +115,14 @@ class AgentTrace {
     return run_alone(engine_, std::move(request));
   }
 
-  static constexpr int kSystemTokens = 8000;
+  static constexpr int kSystemTokens = 3000;
   Engine& engine_;
   Tokens history_ = some_tokens(kSystemTokens, 1);
 };
 
 TEST(PrefixReuseTest, AnAgentsNextTurnComputesOnlyWhatIsNew) {
   TinyModel model;
-  const auto engine = model.make({.context_length = 16000, .num_snapshots = 48});
+  const auto engine = model.make({.context_length = 8000, .num_snapshots = 48});
   AgentTrace trace(*engine);
   trace.turn(0);
   const GeneratorStatus first = engine->status();
