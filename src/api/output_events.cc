@@ -66,17 +66,21 @@ std::string to_sse(const StreamEvent& event) {
   return "event: " + event.type + "\ndata: " + data + "\n\n";
 }
 
-void EventWriter::add(std::string_view type, const Json& fields) {
-  Json json = {{"type", type}, {"sequence_number", next_number_++}};
-  json.update(fields);
+void EventWriter::add(std::string_view type, Json fields) {
+  Json json = Json::object();
+  json["type"] = type;
+  json["sequence_number"] = next_number_++;
+  for (auto& [key, value] : fields.items()) json[key] = std::move(value);
   events_.push_back({std::string(type), std::move(json)});
 }
 
 void EventWriter::add_for(const OutputItem& item, std::string_view type, Json fields) {
-  Json all = {{"item_id", item.id}, {"output_index", item.index}};
-  if (has_part(item)) all["content_index"] = 0;
-  for (auto& [key, value] : fields.items()) all[key] = std::move(value);
-  add(type, all);
+  Json json = Json::object();
+  json["item_id"] = item.id;
+  json["output_index"] = item.index;
+  if (has_part(item)) json["content_index"] = 0;
+  for (auto& [key, value] : fields.items()) json[key] = std::move(value);
+  add(type, std::move(json));
 }
 
 void EventWriter::begin(const OutputItem& item) {
@@ -92,7 +96,8 @@ void EventWriter::begin(const OutputItem& item) {
 void EventWriter::add_text(const OutputItem& item, std::string_view delta, const Json& logprobs) {
   const std::string_view events = text_events(item.kind);
   if (events.empty()) return;
-  Json fields = {{"delta", delta}};
+  Json fields = Json::object();
+  fields["delta"] = delta;
   if (item.kind == OutputKind::kMessage) fields["logprobs"] = logprobs;
   add_for(item, std::string(events) + ".delta", std::move(fields));
 }

@@ -26,7 +26,7 @@ std::string to_sse(const StreamEvent& event);
 class EventWriter {
  public:
   /// An event with these fields after its type and number.
-  void add(std::string_view type, const Json& fields);
+  void add(std::string_view type, Json fields);
 
   /// The item is there, empty.
   void begin(const OutputItem& item);

@@ -89,7 +89,7 @@ bool leads_to_call(std::span<const Json> items, std::size_t index) {
 std::string result_of(const Json& item) {
   if (item.contains("error") && !item["error"].is_null()) {
     const Json& error = item["error"];
-    const std::string text =
+    std::string text =
         error.is_object() && error.contains("content") ? text_of_parts(error["content"]) : "";
     if (!text.empty()) return text;
     const std::string message = error.is_string() ? error.get<std::string>() : "";

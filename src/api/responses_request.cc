@@ -68,9 +68,10 @@ std::optional<int> read_count(const ObjectReader& reader, std::string_view key) 
 }
 
 /// A field as the client sent it, or what stands for its absence.
-Json echo_of(const ObjectReader& reader, std::string_view key, Json otherwise = nullptr) {
+Json echo_of(const ObjectReader& reader, std::string_view key, const Json& otherwise = nullptr) {
   const Json* value = reader.find(key);
-  return value == nullptr ? std::move(otherwise) : *value;
+  if (value == nullptr) return otherwise;
+  return *value;
 }
 
 bool includes(const ObjectReader& reader, std::string_view what) {

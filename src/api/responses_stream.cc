@@ -6,6 +6,7 @@
 
 #include "api/logprobs.h"
 #include "api/responses_object.h"
+#include "tokenizer/utf8.h"
 
 namespace gossamer::api {
 namespace {
@@ -148,7 +149,7 @@ void ResponsesStream::take(const chat::ToolFinished& finished) {
   const auto found = open_.find(finished.message);
   if (found == open_.end()) return;
   OutputItem& item = found->second.item;
-  item.result = finished.output;
+  item.result = tokenizer::replace_invalid_utf8(finished.output);
   const bool shows_failure = finished.failed && item.kind != OutputKind::kCodeInterpreterCall;
   close(finished.message, shows_failure ? "failed" : "completed");
 }

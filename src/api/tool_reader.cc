@@ -113,7 +113,15 @@ class ToolsReader {
       warnings_.push_back(fmt::format("{}: {} without web access is ignored", reader.path(), type));
       return;
     }
-    reader.fail("type", fmt::format("{} is not available on this server yet", type));
+    reader.fail(
+        "type",
+        fmt::format(
+            "{} is not available on this server yet; leave it out of tools (in Codex's "
+            "config.toml: "
+            "web_search = \"disabled\")",
+            type
+        )
+    );
   }
 
   FirstError& error_;

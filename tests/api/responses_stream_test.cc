@@ -277,6 +277,16 @@ TEST(ResponsesStream, AFailedToolSaysWhy) {
   EXPECT_EQ(made.types()[6], "mcp_call.failed");
 }
 
+TEST(ResponsesStream, WhatAToolAnswersMayBeAnyBytes) {
+  const Made made = make(
+      kPlain,
+      {chat::MessageStarted{0, MessageKind::kToolCall, "clock"},
+       chat::MessageEnded{0, true},
+       chat::ToolFinished{0, "a\xff", false}}
+  );
+  EXPECT_EQ(made.validator.items().at(0)["output"].dump(), "\"a\uFFFD\"");
+}
+
 TEST(ResponsesStream, WhatTheLimitCutsIsDoneButIncomplete) {
   for (const char* cut :
        {"<|channel|>final<|message|>one two",

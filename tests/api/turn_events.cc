@@ -53,7 +53,8 @@ std::vector<chat::Event> events_of(
   std::size_t num_results = 0;
   for (const std::string& segment : segments) {
     harmony::StreamParser parser(o200k_encoding(), {.role = harmony::Role::kAssistant});
-    const auto take = [&](std::span<const harmony::ParseEvent> parsed, engine::SampledToken token) {
+    const auto take = [&](std::span<const harmony::ParseEvent> parsed,
+                          const engine::SampledToken& token) {
       for (const harmony::ParseEvent& event : parsed) {
         const std::size_t message = first + parser.messages().size() - 1;
         if (const auto* started = std::get_if<harmony::MessageStarted>(&event)) {
@@ -61,7 +62,7 @@ std::vector<chat::Event> events_of(
           events.emplace_back(chat::MessageStarted{
               message, kind_of(begun, functions), begun.recipient.value_or("")});
         } else if (const auto* text = std::get_if<harmony::TextAdded>(&event)) {
-          events.emplace_back(chat::TextAdded{message, text->text, {std::move(token)}});
+          events.emplace_back(chat::TextAdded{message, text->text, {token}});
         } else if (const auto* ended = std::get_if<harmony::MessageEnded>(&event)) {
           events.emplace_back(chat::MessageEnded{message, ended->stop.has_value()});
         }
