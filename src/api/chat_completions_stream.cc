@@ -13,7 +13,7 @@ using chat::MessageKind;
 
 constexpr std::string_view kEmptyLine = "\n\n";
 
-Json call_delta(std::size_t index, Json fields) {
+Json call_delta(std::size_t index, const Json& fields) {
   Json call = {{"index", index}};
   call.update(fields);
   return {{"tool_calls", Json::array({std::move(call)})}};

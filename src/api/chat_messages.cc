@@ -141,7 +141,8 @@ class MessagesReader {
   static std::string read_reasoning(const ObjectReader& message) {
     for (const std::string_view key : {"reasoning", "reasoning_content", "thinking"}) {
       const Json* text = message.find(key);
-      if (text != nullptr && text->is_string() && *text != "") return text->get<std::string>();
+      if (text == nullptr || !text->is_string()) continue;
+      if (!text->get_ref<const std::string&>().empty()) return text->get<std::string>();
     }
     return {};
   }

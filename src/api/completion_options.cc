@@ -33,7 +33,7 @@ std::vector<std::string> read_stop(const ObjectReader& request) {
     const Json& text = (*stop)[i];
     if (!text.is_string()) {
       request.fail(element_path("stop", i), "must be a string");
-    } else if (text != "") {
+    } else if (!text.get_ref<const std::string&>().empty()) {
       stops.push_back(text.get<std::string>());
     }
   }

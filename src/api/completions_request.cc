@@ -1,9 +1,12 @@
 #include "api/completions_request.h"
 
+#include <algorithm>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "api/completion_options.h"
+#include "api/forced_tokens.h"
 #include "api/sampling.h"
 
 namespace gossamer::api {
@@ -23,7 +26,6 @@ class RequestReader {
     refuse_several_choices(reader_);
     if (!reader_.string_or("suffix", "").empty()) reader_.fail("suffix", "is not supported");
     request_.sampling = read_sampling(reader_);
-    request_.max_tokens = static_cast<int>(reader_.integer("max_tokens", {1, 1e9}).value_or(16));
     request_.stop = read_stop(reader_);
     request_.parses_special = reader_.boolean("parse_special").value_or(false);
     request_.goes_past_end = reader_.boolean("ignore_eos").value_or(false);
@@ -42,9 +44,9 @@ class RequestReader {
       request_.logprobs = static_cast<int>(*count);
     }
     request_.sampling.top_logprobs = request_.logprobs.value_or(0);
-    if (request_.echo && request_.logprobs) {
-      reader_.fail("logprobs", "cannot be given with echo: this server does not score prompts");
-    }
+    const double fewest = request_.scores_prompt() ? 0 : 1;
+    const auto max_tokens = reader_.integer("max_tokens", {fewest, 1e9});
+    request_.max_tokens = static_cast<int>(max_tokens.value_or(16));
   }
 
   void read_prompts() {
@@ -93,7 +95,20 @@ class RequestReader {
   CompletionsRequest request_;
 };
 
-std::vector<TokenId> tokens_of(
+/// Makes a request score its prompt: all of it but the first token is sampled, by force.
+void force_prompt(engine::Request& request) {
+  std::vector<TokenId> forced(request.prompt.begin() + 1, request.prompt.end());
+  request.prompt.resize(1);
+  request.max_tokens = *request.max_tokens + static_cast<int>(forced.size());
+  std::erase_if(request.stop_tokens, [&](TokenId token) {
+    return std::find(forced.begin(), forced.end(), token) != forced.end();
+  });
+  request.mask = std::make_shared<ForcedTokens>(std::move(forced));
+}
+
+}  // namespace
+
+std::vector<TokenId> prompt_tokens(
     const CompletionsRequest& request,
     const CompletionPrompt& prompt,
     const tokenizer::Tokenizer& tokenizer
@@ -103,8 +118,6 @@ std::vector<TokenId> tokens_of(
   return request.parses_special ? tokenizer.encode_with_specials(*text)
                                 : tokenizer.encode_ordinary(*text);
 }
-
-}  // namespace
 
 ApiResult<CompletionsRequest> read_completions_request(
     const Json& body, const std::string& default_model
@@ -120,12 +133,16 @@ ApiResult<std::vector<engine::Request>> make_engine_requests(
   std::vector<engine::Request> requests;
   for (const CompletionPrompt& prompt : request.prompts) {
     engine::Request made{
-        .prompt = tokens_of(request, prompt, tokenizer),
+        .prompt = prompt_tokens(request, prompt, tokenizer),
         .sampling = request.sampling,
         .max_tokens = request.max_tokens,
         .stop_tokens = request.goes_past_end ? std::vector<TokenId>() : end_tokens,
         .user = request.user};
     if (made.prompt.empty()) return invalid_request("prompt", "prompt: is empty; give some text");
+    if (request.scores_prompt()) force_prompt(made);
+    if (*made.max_tokens == 0) {
+      return invalid_request("prompt", "prompt: is one token, of which nothing can be scored");
+    }
     requests.push_back(std::move(made));
   }
   return requests;

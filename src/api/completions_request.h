@@ -21,7 +21,7 @@ struct CompletionsRequest {
   std::string model;  ///< as the client wrote it
   std::vector<CompletionPrompt> prompts;
   engine::SamplingParams sampling;
-  int max_tokens = 16;
+  int max_tokens = 16;  ///< 0 only where the prompt is scored
   std::vector<std::string> stop;
   bool echo = false;            ///< the prompt comes before what was generated
   std::optional<int> logprobs;  ///< how many of the likeliest tokens to report with each token
@@ -30,16 +30,29 @@ struct CompletionsRequest {
   bool stream = false;
   bool include_usage = false;  ///< at the end of a stream
   std::string user;            ///< as engine::Request::user
+
+  /// Whether the log-probabilities of the prompts themselves are asked for: echo with logprobs.
+  bool scores_prompt() const { return echo && logprobs.has_value(); }
 };
 
 /// Reads a request (parse_body's). "prompt" is a text, a list of texts, token ids, or a list of
 /// lists of them. Of other servers' fields "parse_special" and "ignore_eos" are known; unknown ones
-/// are ignored. Echo with logprobs is an error: the prompt's are not computed here.
+/// are ignored.
 ApiResult<CompletionsRequest> read_completions_request(
     const Json& body, const std::string& default_model
 );
 
-/// The engine's requests, one a prompt. `end_tokens` end a text. An error: a prompt without tokens.
+/// The tokens of one of the request's prompts.
+std::vector<TokenId> prompt_tokens(
+    const CompletionsRequest& request,
+    const CompletionPrompt& prompt,
+    const tokenizer::Tokenizer& tokenizer
+);
+
+/// The engine's requests, one a prompt. `end_tokens` end a text. Where the prompt is scored, its
+/// first token is the engine's prompt, and a mask forces the others to be sampled; those of
+/// `end_tokens` that are among them end nothing. Errors: a prompt without tokens, or one of a
+/// single token when none is to be generated.
 ApiResult<std::vector<engine::Request>> make_engine_requests(
     const CompletionsRequest& request,
     const tokenizer::Tokenizer& tokenizer,

@@ -1,6 +1,8 @@
 #include "api/completions_stream.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 namespace gossamer::api {
@@ -34,11 +36,13 @@ CompletionsStream::CompletionsStream(
     CompletionHead head
 )
     : request_(request), tokenizer_(tokenizer), head_(std::move(head)) {
-  for (const engine::Request& made : requests) {
-    choices_.emplace_back(tokenizer, request.stop);
-    usage_.prompt_tokens += static_cast<int>(made.prompt.size());
-    if (request.echo) prompts_.push_back(made.prompt);
-    end_tokens_ = made.stop_tokens;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    std::vector<TokenId> prompt = prompt_tokens(request, request.prompts[i], tokenizer);
+    Choice& choice = choices_.emplace_back(tokenizer, request.stop);
+    usage_.prompt_tokens += static_cast<int>(prompt.size());
+    if (request.scores_prompt()) choice.num_unscored = prompt.size() - 1;
+    if (request.echo) choice.prompt = std::move(prompt);
+    end_tokens_.push_back(requests[i].stop_tokens);
   }
 }
 
@@ -51,26 +55,46 @@ Json CompletionsStream::chunk(std::size_t choice, const std::string& text) const
 
 std::vector<Json> CompletionsStream::begin() {
   std::vector<Json> chunks;
-  for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    const auto* given = std::get_if<std::string>(&request_.prompts[i]);
-    const std::string text = given != nullptr ? *given : tokenizer_.decode(prompts_[i]);
-    choices_[i].num_characters = count_characters(text);
-    chunks.push_back(chunk(i, text));
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    Choice& choice = choices_[i];
+    if (request_.scores_prompt()) {
+      // Nothing comes before it, so it has no probability.
+      const double none = std::numeric_limits<double>::quiet_NaN();
+      take(i, choice.prompt_text, {.token = choice.prompt.front(), .logprob = none}, chunks);
+    } else if (request_.echo) {
+      const auto* given = std::get_if<std::string>(&request_.prompts[i]);
+      const std::string text = given != nullptr ? *given : tokenizer_.decode(choice.prompt);
+      choice.num_characters = count_characters(text);
+      chunks.push_back(chunk(i, text));
+    }
   }
   return chunks;
 }
 
 std::vector<Json> CompletionsStream::push(std::size_t choice, const engine::SampledToken& token) {
   std::vector<Json> chunks;
-  ++usage_.output_tokens;
   Choice& state = choices_[choice];
-  const bool is_end =
-      std::find(end_tokens_.begin(), end_tokens_.end(), token.token) != end_tokens_.end();
-  if (is_end || state.text.is_stopped()) return chunks;
-  const auto bytes = tokenizer_.bytes_of(token.token);
-  if (bytes) state.text.add_token(token, bytes->size());
-  add(choice, state.text.add_text(choice, state.decoder.push(token.token)), chunks);
+  if (state.num_unscored > 0) {
+    --state.num_unscored;
+    take(choice, state.prompt_text, token, chunks);
+    return chunks;
+  }
+  ++usage_.output_tokens;
+  const auto& ends = end_tokens_[choice];
+  const bool is_end = std::find(ends.begin(), ends.end(), token.token) != ends.end();
+  if (!is_end && !state.text.is_stopped()) take(choice, state.text, token, chunks);
   return chunks;
+}
+
+void CompletionsStream::take(
+    std::size_t choice,
+    chat::MessageText& text,
+    const engine::SampledToken& token,
+    std::vector<Json>& chunks
+) {
+  const auto bytes = tokenizer_.bytes_of(token.token);
+  if (bytes) text.add_token(token, bytes->size());
+  add(choice, text.add_text(choice, choices_[choice].decoder.push(token.token)), chunks);
 }
 
 std::vector<Json> CompletionsStream::finish(
@@ -113,12 +137,13 @@ Json CompletionsStream::logprobs(Choice& choice, const chat::TextAdded& added) c
   std::size_t offset = choice.num_characters;
   for (const engine::SampledToken& token : added.tokens) {
     const std::string text = tokenizer_.decode({&token.token, 1});
-    Json top = Json::object();
+    const bool is_scored = !std::isnan(token.logprob);
+    Json top = is_scored ? Json::object() : Json();
     for (const engine::TokenLogprob& other : token.top) {
       top[tokenizer_.decode({&other.token, 1})] = finite_logprob(other.logprob);
     }
     json["tokens"].push_back(text);
-    json["token_logprobs"].push_back(finite_logprob(token.logprob));
+    json["token_logprobs"].push_back(is_scored ? Json(finite_logprob(token.logprob)) : Json());
     json["top_logprobs"].push_back(std::move(top));
     json["text_offset"].push_back(offset);
     offset += count_characters(text);

@@ -24,7 +24,8 @@ class CompletionsStream {
       CompletionHead head
   );
 
-  /// The first chunks: the prompts, when they are to be repeated.
+  /// The first chunks: the prompts, when they are to be repeated. Of prompts that are scored it is
+  /// the first token; the others come with push.
   std::vector<Json> begin();
 
   /// The chunks that a token of a prompt's continuation makes.
@@ -46,20 +47,28 @@ class CompletionsStream {
     Choice(const tokenizer::Tokenizer& tokenizer, const std::vector<std::string>& stops)
         : decoder(tokenizer), text(stops) {}
 
+    std::vector<TokenId> prompt;   // empty when it is not repeated
+    std::size_t num_unscored = 0;  // tokens of the prompt that are yet to be sampled by force
+    chat::MessageText prompt_text;
     tokenizer::StreamDecoder decoder;
     chat::MessageText text;
     std::size_t num_characters = 0;  // given so far
   };
 
   Json chunk(std::size_t choice, const std::string& text) const;
+  void take(
+      std::size_t choice,
+      chat::MessageText& text,
+      const engine::SampledToken& token,
+      std::vector<Json>& chunks
+  );
   void add(std::size_t choice, std::optional<chat::TextAdded> added, std::vector<Json>& chunks);
   Json logprobs(Choice& choice, const chat::TextAdded& added) const;
 
   const CompletionsRequest& request_;
   const tokenizer::Tokenizer& tokenizer_;
   CompletionHead head_;
-  std::vector<std::vector<TokenId>> prompts_;  // empty when they are not repeated
-  std::vector<TokenId> end_tokens_;
+  std::vector<std::vector<TokenId>> end_tokens_;  // by choice
   std::vector<Choice> choices_;
   chat::TurnUsage usage_;
 };

@@ -28,7 +28,10 @@ ApiResult<std::vector<TokenId>> message_tokens(
 ApiResult<std::vector<TokenId>> prompt_tokens(
     const ObjectReader& request, const tokenizer::Tokenizer& tokenizer
 ) {
-  const auto prompt = request.string("prompt");
+  auto prompt = request.string("prompt");
+  for (const std::string_view key : {"text", "content"}) {
+    if (!prompt) prompt = request.string(key);
+  }
   const bool parses_special = request.boolean("parse_special").value_or(false);
   if (!prompt && !request.error()) request.fail("prompt", "is required, or messages");
   if (request.error()) return *request.error();

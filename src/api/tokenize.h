@@ -6,7 +6,8 @@
 
 namespace gossamer::api {
 
-/// Answers POST /tokenize: {"prompt": text} or {"messages": […], …as Chat Completions} gives
+/// Answers POST /tokenize: {"prompt": text} (or "text", or "content", as other
+/// servers name it) or {"messages": […], …as Chat Completions} gives
 /// {"count", "max_model_len", "tokens", "token_strs"}. In a prompt "parse_special" makes
 /// "<|start|>" and the like the tokens; messages end where the model would go on, unless
 /// "add_generation_prompt" is false; "return_token_strs" asks for the tokens' texts.

@@ -91,7 +91,7 @@ TEST(CompletionsRequestTest, EveryMalformedFieldIsA400ThatNamesIt) {
            {R"({"prompt":"a","best_of":2})", "best_of"},
            {R"({"prompt":"a","suffix":"b"})", "suffix"},
            {R"({"prompt":"a","logprobs":21})", "logprobs"},
-           {R"({"prompt":"a","logprobs":2,"echo":true})", "logprobs"},
+           {R"({"prompt":"a","logprobs":2,"echo":true,"max_tokens":-1})", "max_tokens"},
            {R"({"prompt":"a","echo":"loud"})", "echo"},
            {R"({"prompt":"a","stop":{}})", "stop"},
            {R"({"prompt":"a","stream":3})", "stream"},
@@ -156,6 +156,47 @@ TEST(CompletionsStreamTest, AStopTextEndsAChoice) {
   const Json whole = play(read(R"({"prompt":"Hi","stop":"now what"})"), {" and now what is it"});
   EXPECT_EQ(whole["choices"][0]["text"], " and ");
   EXPECT_EQ(whole["choices"][0]["finish_reason"], "stop");
+}
+
+TEST(CompletionsRequestTest, AScoredPromptIsSampledByForce) {
+  const auto tokens = tokenizer().encode_ordinary("one two three");
+  ASSERT_EQ(tokens.size(), 3U);
+  const auto request =
+      read(R"({"prompt":"one two three","echo":true,"logprobs":1,"max_tokens":0})");
+  const auto requests = engine_requests(request);
+  EXPECT_THAT(requests[0].prompt, ElementsAre(tokens[0]));
+  EXPECT_EQ(requests[0].max_tokens, 2);
+  std::vector<std::uint64_t> bits(tokenizer().vocab_size() / 64 + 1, ~0ULL);
+  for (const TokenId token : {tokens[1], tokens[2]}) {
+    ASSERT_TRUE(requests[0].mask->fill(bits));
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+      EXPECT_EQ(bits[i], i == token / 64 ? std::uint64_t{1} << token % 64 : 0);
+    }
+    requests[0].mask->accept(token);
+  }
+  EXPECT_FALSE(requests[0].mask->fill(bits));
+  const auto ending =
+      engine_requests(read(R"({"prompt":[5,200002,6],"echo":true,"logprobs":0,"max_tokens":1})"));
+  EXPECT_TRUE(ending[0].stop_tokens.empty());
+  const auto single = make_engine_requests(
+      read(R"({"prompt":[5],"echo":true,"logprobs":0,"max_tokens":0})"), tokenizer(), {}
+  );
+  EXPECT_FALSE(single.ok());
+}
+
+TEST(CompletionsStreamTest, AScoredPromptComesWithItsLogprobsAndThenItsContinuation) {
+  const auto request = read(
+      R"({"prompt":"one two three","echo":true,"logprobs":1,"max_tokens":4,"stop":["two","!"]})"
+  );
+  const Json whole = play(request, {" two three four! five"});
+  const Json& choice = whole["choices"][0];
+  EXPECT_EQ(choice["text"], "one two three four");
+  EXPECT_EQ(choice["logprobs"]["tokens"], Json({"one", " two", " three", " four"}));
+  EXPECT_EQ(choice["logprobs"]["token_logprobs"], Json({nullptr, -0.5, -0.5, -0.5}));
+  EXPECT_TRUE(choice["logprobs"]["top_logprobs"][0].is_null());
+  EXPECT_EQ(choice["logprobs"]["text_offset"], Json({0, 3, 7, 13}));
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], 3);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 2);
 }
 
 TEST(CompletionsStreamTest, HarmonyIsNotReadHere) {

@@ -27,6 +27,8 @@ TEST(TokenizeTest, APromptIsTextUnlessSpecialTokensAreAskedFor) {
   EXPECT_EQ((*plain)["count"], (*plain)["tokens"].size());
   EXPECT_EQ((*plain)["max_model_len"], 4096);
   EXPECT_TRUE((*plain)["token_strs"].is_null());
+  EXPECT_EQ(*ask(R"({"text":"Hi <|end|>"})"), *plain);
+  EXPECT_EQ(*ask(R"({"content":"Hi <|end|>"})"), *plain);
   const auto special =
       ask(R"({"prompt":"Hi <|end|>","parse_special":true,"return_token_strs":true})");
   EXPECT_EQ((*special)["tokens"], Json(chat::tokens_of("Hi <|end|>")));
