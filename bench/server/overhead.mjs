@@ -1,44 +1,47 @@
 // What HTTP, JSON, events and Harmony cost per token.
 //
-//   node overhead.mjs path/to/scripted_server [--streams N] [--rounds N] [--words N] [--json]
+//   node overhead.mjs path/to/scripted_server [--streams N] [--words N] [--rate N] [--json]
 //
 // Starts the server with a script in the model's place, so that tokens cost nothing, streams from it with N users at a
-// time over each API, and divides the processor time that the server took by the tokens. `events per read` tells how
-// many events came together: a server that has time sends each by itself.
+// time over each API, and divides the processor time that the server took by the tokens. All users together get `rate`
+// tokens a second, 0 for as many as go. `events_per_read` tells how many events came together: a server that has time
+// sends each by itself.
 import {spawn} from 'node:child_process';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 
-import {agent, eventReader, post, processorSeconds, round, seconds, table} from './measure.mjs';
+import {agent, eventReader, post, processorSeconds, round, seconds, sleep, table} from './measure.mjs';
 
 const kTokensPerSecond = 2000;
 
 const {values, positionals} = parseArgs({
   allowPositionals: true,
   options: {
-    streams: {type: 'string', default: '32'}, rounds: {type: 'string', default: '4'}, words: {type: 'string', default: '1000'},
-    json: {type: 'boolean', default: false},
+    streams: {type: 'string', default: '32'}, words: {type: 'string', default: '600'},
+    rate: {type: 'string', default: `${kTokensPerSecond}`}, json: {type: 'boolean', default: false},
   },
 });
 const program = positionals[0];
-if (!program) throw new Error('usage: node overhead.mjs path/to/scripted_server [--streams N] [--rounds N] [--words N]');
+if (!program) throw new Error('usage: node overhead.mjs path/to/scripted_server [--streams N] [--words N] [--rate N]');
 
 /** Half of the words are reasoning, half the answer; they differ, as words do. */
 function script() {
   const half = Number(values.words) / 2;
   const words = Array.from({length: half}, (_, i) => `${['the', 'quick', 'brown', 'fox', '“jumps”'][i % 5]} ${i % 10}`);
   const text = words.join(' ');
-  return {turns: [{text: `<|channel|>analysis<|message|>${text}<|end|><|start|>assistant<|channel|>final<|message|>${text}<|return|>`}]};
+  const messages = ['analysis', 'final'].map(channel => `<|channel|>${channel}<|message|>${text}`);
+  return {
+    turns: [{text: `${messages.join('<|end|><|start|>assistant')}<|return|>`}],
+    tokens_per_second: Number(values.rate) / Number(values.streams),
+  };
 }
 
 async function start(folder) {
   const file = join(folder, 'script.json');
   writeFileSync(file, JSON.stringify(script()));
-  const child = spawn(program, ['--script', file, '--port', '0', '--store', 'none', '--max-sequences', values.streams], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = spawn(program, ['--script', file, '--port', '0', '--store', 'none'], {stdio: ['ignore', 'ignore', 'pipe']});
   let log = '';
   const url = await new Promise((resolve, reject) => {
     child.on('close', status => reject(new Error(`${program} ended with ${status}: ${log}`)));
@@ -73,14 +76,9 @@ async function measure({child, url}, path) {
     const status = await post(url, path, kBodies[path], {onData});
     if (status !== 200) throw new Error(`${path}: ${status}`);
   };
-  const user = async () => {
-    for (let i = 0; i < Number(values.rounds); ++i) await one();
-  };
-  await one();
-  Object.assign(count, {tokens: 0, events: 0, reads: 0});
   const processor = processorSeconds(child.pid);
   const started = seconds();
-  await Promise.all(Array.from({length: Number(values.streams)}, user));
+  await Promise.all(Array.from({length: Number(values.streams)}, one));
   const elapsed = seconds() - started;
   const taken = processorSeconds(child.pid) - processor;
   return {
@@ -92,6 +90,7 @@ async function measure({child, url}, path) {
 
 const folder = mkdtempSync(join(tmpdir(), 'gossamer-'));
 const server = await start(folder);
+while (!(await fetch(`${server.url}/health`)).ok) await sleep(0.05);
 for (const path of Object.keys(kBodies)) {
   const report = await measure(server, path);
   if (values.json) console.log(JSON.stringify(report));
