@@ -202,6 +202,24 @@ asio::awaitable<std::optional<Refusal>> Connection::read_body(Turn& turn) {
   co_return refusal;
 }
 
+namespace {
+
+// g++ 12 destroys braced temporaries of coroutines twice: these are made outside.
+
+Refusal endless_line() {
+  return {.message = "not an HTTP request: a line without end"};
+}
+
+Refusal hung_up() {
+  return {.status = kHungUp};
+}
+
+Refusal too_slow(std::chrono::seconds patience) {
+  return {.status = 408, .message = fmt::format("no complete request in {} s", patience.count())};
+}
+
+}  // namespace
+
 asio::awaitable<std::optional<Refusal>> Connection::read_part(
     Turn& turn, Part part, std::chrono::seconds patience
 ) {
@@ -213,12 +231,11 @@ asio::awaitable<std::optional<Refusal>> Connection::read_part(
     const std::size_t taken = turn.reader.parse(input_->bytes());
     input_->consume(taken);
     if (taken > 0 || turn.reader.refusal()) continue;
-    if (input_->is_full()) co_return Refusal{.message = "not an HTTP request: a line without end"};
+    if (input_->is_full()) co_return endless_line();
     const auto event = co_await input_->wait_for_more(deadline);
-    if (event == Input::Event::kEnd) co_return Refusal{.status = kHungUp};
+    if (event == Input::Event::kEnd) co_return hung_up();
     if (event == Input::Event::kTimeout) {
-      co_return Refusal{
-          .status = 408, .message = fmt::format("no complete request in {} s", patience.count())};
+      co_return too_slow(patience);
     }
   }
 }

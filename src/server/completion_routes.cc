@@ -60,7 +60,8 @@ class CompletionRun {
     co_await output(first);
     while (num_open_ > 0) {
       const auto updates = co_await mailbox->next(kHeartbeat);
-      if (updates.empty()) co_await output({});
+      const std::vector<api::Json> nothing;
+      if (updates.empty()) co_await output(nothing);
       for (const ChoiceUpdate& update : updates) {
         if (update.update.error) co_return api::from_error(*update.update.error);
         const std::vector<api::Json> chunks = take(update.choice, update.update);

@@ -52,7 +52,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox<T>> {
     while (true) {
       {
         const std::lock_guard lock(mutex_);
-        if (!pending_.empty()) co_return std::exchange(pending_, {});
+        std::vector<T> arrived;
+        arrived.swap(pending_);
+        if (!arrived.empty()) co_return arrived;
       }
       // What arrives from here on is announced by a cancel that runs after the wait has begun:
       // both are on the strand.

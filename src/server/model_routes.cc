@@ -69,13 +69,21 @@ asio::awaitable<void> answer(
   }
 }
 
-void add(Router& router, Service& service, const char* method, const char* pattern, Maker make) {
+void add(
+    Router& router,
+    Service& service,
+    const char* method,
+    const char* pattern,
+    Maker make,
+    Route::Id id_form = Route::Id::kOnePart
+) {
   router.add(
       method,
       pattern,
       [&service, make = std::move(make)](http::Exchange& exchange, std::string id) {
         return answer(service, exchange, make, std::move(id));
-      }
+      },
+      id_form
   );
 }
 
@@ -89,19 +97,10 @@ void add_model_routes(Router& router, Service& service) {
       "GET",
       "/v1/models",
       [](const auto& model, const Request&, const auto&) -> Body { return list_of(model); });
-  // Names may hold a slash.
-  add(router,
-      service,
-      "GET",
-      "/v1/models/{id}",
-      [](const auto& model, const Request&, const auto& id) { return find_model(model, id); });
-  add(router,
-      service,
-      "GET",
-      "/v1/models/openai/{id}",
-      [](const auto& model, const Request&, const auto& id) {
-        return find_model(model, "openai/" + id);
-      });
+  const auto find = [](const auto& model, const Request&, const auto& id) {
+    return find_model(model, id);
+  };
+  add(router, service, "GET", "/v1/models/{id}", find, Route::Id::kManyParts);
   const auto tokenize = [&service](const auto& model, const Request& request, const auto&) -> Body {
     const auto body = api::parse_body(request.body);
     if (!body.ok()) return body.error();

@@ -7,7 +7,8 @@ namespace gossamer::server {
 namespace {
 
 /// What stands for "{id}" when the path fits the pattern.
-std::optional<std::string> fit(std::string_view pattern, std::string_view path) {
+std::optional<std::string> fit(const Route& route, std::string_view path) {
+  const std::string_view pattern = route.pattern;
   constexpr std::string_view kId = "{id}";
   const auto place = pattern.find(kId);
   if (place == std::string_view::npos) {
@@ -21,7 +22,8 @@ std::optional<std::string> fit(std::string_view pattern, std::string_view path) 
     return std::nullopt;
   }
   const auto id = path.substr(before.size(), path.size() - before.size() - after.size());
-  if (id.find('/') != std::string_view::npos) return std::nullopt;
+  const bool has_slash = id.find('/') != std::string_view::npos;
+  if (has_slash && route.id == Route::Id::kOnePart) return std::nullopt;
   return std::string(id);
 }
 
@@ -32,8 +34,8 @@ std::string_view without_trailing_slash(std::string_view path) {
 
 }  // namespace
 
-void Router::add(std::string method, std::string pattern, RouteHandler handler) {
-  routes_.push_back({std::move(method), std::move(pattern), std::move(handler)});
+void Router::add(std::string method, std::string pattern, RouteHandler handler, Route::Id id) {
+  routes_.push_back({std::move(method), std::move(pattern), id, std::move(handler)});
 }
 
 RouteMatch Router::find(std::string_view method, std::string_view path) const {
@@ -41,7 +43,7 @@ RouteMatch Router::find(std::string_view method, std::string_view path) const {
   path = without_trailing_slash(path);
   if (method == "HEAD") method = "GET";
   for (const Route& route : routes_) {
-    auto id = fit(route.pattern, path);
+    auto id = fit(route, path);
     if (!id) continue;
     if (route.method == method) return {.route = &route, .id = std::move(*id)};
     match.allowed.push_back(route.method);
@@ -52,7 +54,7 @@ RouteMatch Router::find(std::string_view method, std::string_view path) const {
 std::string_view Router::pattern_of(std::string_view path) const {
   path = without_trailing_slash(path);
   for (const Route& route : routes_) {
-    if (fit(route.pattern, path)) return route.pattern;
+    if (fit(route, path)) return route.pattern;
   }
   return "other";
 }

@@ -16,7 +16,12 @@ using RouteHandler =
 
 struct Route {
   std::string method;
-  std::string pattern;  ///< a path, in which one part may be "{id}"
+  /// A path, in which one part may be "{id}".
+  std::string pattern;
+
+  /// Whether the id may hold slashes, as names of models do.
+  enum class Id { kOnePart, kManyParts } id = Id::kOnePart;
+
   RouteHandler handler;
 };
 
@@ -30,7 +35,12 @@ struct RouteMatch {
 /// Finds routes by method and path. Immutable once filled.
 class Router {
  public:
-  void add(std::string method, std::string pattern, RouteHandler handler);
+  void add(
+      std::string method,
+      std::string pattern,
+      RouteHandler handler,
+      Route::Id id = Route::Id::kOnePart
+  );
 
   /// HEAD goes where GET goes.
   RouteMatch find(std::string_view method, std::string_view path) const;

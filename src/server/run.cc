@@ -12,6 +12,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -174,6 +175,8 @@ class Run {
 
 Status run(const RunOptions& options, const ModelLoader& load, const RunEvents& events) {
   GOSSAMER_RETURN_IF_ERROR(check_exposure(options));
+  // Clients and readers of the log that go away are errors of a write, not the end.
+  std::signal(SIGPIPE, SIG_IGN);
   asio::io_context context(kIoThreads);
   GOSSAMER_ASSIGN_OR_RETURN(const auto service, make_service(context, options));
   http::ServerOptions http = options.http;

@@ -10,6 +10,18 @@ namespace gossamer::server {
 
 namespace asio = boost::asio;
 
+namespace {
+
+api::ApiError not_loaded(const Error& reason) {
+  return {
+      .status = 503,
+      .type = "server_error",
+      .code = "model_not_loaded",
+      .message = "the model could not be loaded: " + reason.message};
+}
+
+}  // namespace
+
 void ModelSlot::set(Result<ServedModel> model) {
   const std::lock_guard lock(mutex_);
   model_.emplace(std::move(model));
@@ -33,11 +45,7 @@ asio::awaitable<api::ApiResult<const ServedModel*>> ModelSlot::wait() const {
   while (true) {
     if (const ServedModel* model = get()) co_return model;
     if (const auto error = failure()) {
-      co_return api::ApiError{
-          .status = 503,
-          .type = "server_error",
-          .code = "model_not_loaded",
-          .message = "the model could not be loaded: " + error->message};
+      co_return not_loaded(*error);
     }
     asio::steady_timer pause(co_await asio::this_coro::executor, kPause);
     co_await pause.async_wait(asio::use_awaitable);

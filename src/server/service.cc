@@ -20,6 +20,26 @@ std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
+// g++ 12 destroys a braced temporary in the operand of a co_await twice: such things are made here.
+
+api::ApiError no_such_path(const http::Request& request) {
+  return {
+      .status = 404,
+      .code = "not_found",
+      .message = fmt::format("there is nothing at {} {}", request.method, request.path)};
+}
+
+api::ApiError wrong_method(const http::Request& request, const std::string& allowed) {
+  return {
+      .status = 405,
+      .code = "method_not_allowed",
+      .message = fmt::format("{} is asked for with {}", request.path, allowed)};
+}
+
+http::Headers allow_header(const std::string& allowed) {
+  return {{"Allow", allowed}};
+}
+
 }  // namespace
 
 Service::Service(
@@ -43,29 +63,21 @@ Service::~Service() = default;
 
 asio::awaitable<void> Service::handle(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
+  if (log_.prompts() && !request.body.empty()) {
+    log_.info("body", {{"id", request.id}, {"text", request.body}});
+  }
   RouteMatch match = router_.find(request.method, request.path);
   if (match.route != nullptr) {
     co_await match.route->handler(exchange, std::move(match.id));
-    co_return;
+  } else if (match.allowed.empty()) {
+    const api::ApiError error = no_such_path(request);
+    co_await reply_error(*this, exchange, error);
+  } else {
+    const std::string allowed = joined(match.allowed);
+    std::string body = api::to_text(api::to_json(wrong_method(request, allowed)));
+    http::Headers headers = allow_header(allowed);
+    co_await exchange.reply(405, "application/json", std::move(body), std::move(headers));
   }
-  if (match.allowed.empty()) {
-    co_await reply_error(
-        *this,
-        exchange,
-        {.status = 404,
-         .code = "not_found",
-         .message = fmt::format("there is nothing at {} {}", request.method, request.path)}
-    );
-    co_return;
-  }
-  const std::string allowed = joined(match.allowed);
-  const api::ApiError error{
-      .status = 405,
-      .code = "method_not_allowed",
-      .message = fmt::format("{} is asked for with {}", request.path, allowed)};
-  http::Headers headers{{"Allow", allowed}};
-  std::string body = api::to_text(api::to_json(error));
-  co_await exchange.reply(405, "application/json", std::move(body), std::move(headers));
 }
 
 std::string Service::error_body(int status, const std::string& message) {

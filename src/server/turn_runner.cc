@@ -59,10 +59,11 @@ class GenerationRun {
         std::move(*request), [mailbox](const engine::Update& update) { mailbox->push(update); }
     );
     if (!generation.ok()) co_return api::from_error(generation.error());
-    co_await sink_({});
+    const std::span<const chat::Event> nothing;
+    co_await sink_(nothing);
     while (true) {
       const std::vector<engine::Update> updates = co_await mailbox->next(kHeartbeat);
-      if (updates.empty()) co_await sink_({});
+      if (updates.empty()) co_await sink_(nothing);
       for (const engine::Update& update : updates) {
         if (update.error) co_return api::from_error(*update.error);
         const Outcome outcome = co_await take(update);
@@ -100,9 +101,10 @@ asio::awaitable<tools::ToolResult> run_tool(TurnContext context, const chat::Tur
               ) { return tool->run(call, stop); };
   auto result = co_await context.pool.run(std::move(work), kToolPatience);
   if (result) co_return std::move(*result);
-  co_return tools::ToolResult{
-      .output = fmt::format("the tool did not answer within {} seconds", kToolPatience.count()),
-      .failed = true};
+  tools::ToolResult late;
+  late.output = fmt::format("the tool did not answer within {} seconds", kToolPatience.count());
+  late.failed = true;
+  co_return late;
 }
 
 }  // namespace
