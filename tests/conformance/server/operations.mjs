@@ -80,10 +80,10 @@ test('TLS with a certificate and a key from files', kPatience, async t => {
   const {url} = await startScripted(t, [], ['--tls-certificate', certificate, '--tls-key', key]);
   assert.match(url, /^https:/);
   const ca = readFileSync(certificate);
-  const health = await new Promise((resolve, reject) => {
-    get(`${url}/health`, {ca}, response => resolve(response.resume().statusCode)).on('error', reject);
+  const status = await new Promise((resolve, reject) => {
+    get(`${url}/v1/models`, {ca}, response => resolve(response.resume().statusCode)).on('error', reject);
   });
-  assert.equal(health, 200);
+  assert.equal(status, 200);
   const text = await new Promise((resolve, reject) => {
     const headers = {'content-type': 'application/json'};
     const sent = request(`${url}/v1/responses`, {ca, method: 'POST', headers}, response => {

@@ -239,7 +239,7 @@ test('what is not JSON, not an object, or not there is a 4xx with an error objec
   const wrong = [
     ['POST', '/v1/responses', '{"model": "x", '], ['POST', '/v1/responses', '[]'], ['POST', '/v1/responses', ''],
     ['POST', '/v1/responses', '{}'], ['POST', '/v1/responses', '{"input": "\xff"'], ['POST', '/v1/chat/completions', '{}'],
-    ['POST', '/v1/completions', '{}'], ['GET', '/v1/nothing'], ['PUT', '/v1/responses', '{}'], ['GET', '/api/version'],
+    ['POST', '/v1/completions', '{}'], ['GET', '/v1/nothing'], ['PUT', '/v1/responses', '{}'], ['POST', '/api/generate', '{}'],
   ];
   for (const [method, path, body] of wrong) {
     const response = await fetch(server.url + path, {method, body, headers: {'content-type': 'application/json'}});
@@ -248,4 +248,12 @@ test('what is not JSON, not an object, or not there is a 4xx with an error objec
     assert.equal(typeof error.message, 'string');
     assert.ok('type' in error && 'param' in error && 'code' in error);
   }
+});
+
+test('what Ollama\'s clients ask first is answered', kPatience, async t => {
+  const server = await startScripted(t, []);
+  const version = await (await fetch(`${server.url}/api/version`)).json();
+  assert.match(version.version, /^\d+\.\d+\.\d+$/);
+  const tags = await (await fetch(`${server.url}/api/tags`)).json();
+  assert.ok(tags.models.some(model => model.name === 'gpt-oss:20b'));
 });
