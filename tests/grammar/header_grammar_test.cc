@@ -232,6 +232,8 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
   std::normal_distribution<float> normal(0, 3);
   const auto grammar = grammar_of(rules_with_tools());
   std::vector<float> logits(encoding().tokenizer().vocab_size());
+  std::vector<std::uint64_t> allowed((logits.size() + 63) / 64);
+  engine::SamplerScratch scratch;
   engine::SamplingParams params;
   params.temperature = 1.5;
   for (int i = 0; i < 10; ++i) {
@@ -243,7 +245,9 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
       for (const Marker marker : {Marker::kEnd, Marker::kCall, Marker::kReturn}) {
         logits[encoding().id(marker)] += 25;  // turns should come to an end
       }
-      turn.push_back(sampler.sample(logits, &mask).token);
+      const bool is_masked = mask.fill(allowed);
+      const std::span<const std::uint64_t> words(allowed.data(), is_masked ? allowed.size() : 0);
+      turn.push_back(sampler.sample(logits, words, scratch).token);
       mask.accept(turn.back());
     }
     expect_well_formed(turn);
