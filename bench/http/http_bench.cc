@@ -25,7 +25,7 @@
 
 namespace {
 
-using namespace gossamer;
+namespace http = gossamer::http;
 namespace asio = boost::asio;
 
 constexpr int kNumEvents = 200'000;
@@ -131,7 +131,7 @@ class BenchedServer {
 template <class Work>
 void report(BenchedServer& server, const char* name, int count, Work work) {
   const double before = server.cpu_seconds();
-  const Stopwatch stopwatch;
+  const gossamer::Stopwatch stopwatch;
   work();
   const double seconds = stopwatch.seconds();
   const double cpu = server.cpu_seconds() - before;
@@ -163,10 +163,10 @@ int main() {
   }
   const int client = connect_to(server.port());
   report(server, "events of one stream, unpaced", kNumEvents, [&] {
-    exchange_with(client, "/stream", "0\r\n\r\n");
+    exchange_with(client, "/stream", "\r\n0\r\n\r\n");
   });
   report(server, "events of one stream, 2000 a second", kNumPacedEvents, [&] {
-    exchange_with(client, "/paced", "0\r\n\r\n");
+    exchange_with(client, "/paced", "\r\n0\r\n\r\n");
   });
   ::close(client);
 }

@@ -63,7 +63,12 @@ void Input::accept(std::size_t num_bytes) {
   if (num_bytes == 0) return;
   if (!is_dropping_) buffer_.append(chunk_.data(), num_bytes);
   num_received_ += num_bytes;
-  if (num_bytes == chunk_.size() && chunk_.size() < kLargeChunk) chunk_.resize(kLargeChunk);
+  if (num_bytes == chunk_.size()) {
+    chunk_.resize(kLargeChunk);
+  } else if (num_bytes < kSmallChunk && chunk_.size() > kSmallChunk) {
+    chunk_.resize(kSmallChunk);
+    chunk_.shrink_to_fit();
+  }
   changed_.cancel();
 }
 

@@ -162,7 +162,11 @@ asio::awaitable<void> Server::Impl::accept_one() {
   auto token = asio::redirect_error(asio::use_awaitable, error);
   co_await acceptor_.async_accept(socket, token);
   if (!error) {
-    admit(std::move(socket), strand);
+    try {
+      admit(std::move(socket), strand);
+    } catch (const std::exception&) {
+      // No memory for this one; it is closed, and the next may have more luck.
+    }
   } else if (acceptor_.is_open()) {
     // Most likely the process has no file descriptors left. The client waits in the backlog; to try
     // at once would be to spin.
@@ -194,7 +198,6 @@ void Server::Impl::stop_accepting() {
 
 void Server::Impl::stop() {
   service_->is_draining = true;
-  service_->connections.notify(nullptr);
   asio::post(strand_, [self = shared_from_this()] { self->stop_accepting(); });
   for (const auto& connection : service_->connections.all()) connection->stop_now();
 }

@@ -35,7 +35,7 @@ std::filesystem::path with_suffix(std::filesystem::path path, const std::string&
 // The first FILE.corrupt-N that is free, by itself and with SQLite's suffixes.
 std::filesystem::path free_name(const std::filesystem::path& file) {
   for (int n = 1;; ++n) {
-    const auto name = with_suffix(file, fmt::format(".corrupt-{}", n));
+    auto name = with_suffix(file, fmt::format(".corrupt-{}", n));
     bool taken = false;
     for (const char* suffix : {"", "-wal", "-shm"}) {
       taken = taken || ::access(with_suffix(name, suffix).c_str(), F_OK) == 0;

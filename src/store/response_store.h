@@ -24,7 +24,7 @@ struct StoredResponse {
 struct ResponseStoreOptions {
   std::filesystem::path file;  ///< empty: in memory
   std::int64_t max_bytes = std::int64_t{1} << 30;
-  std::int64_t max_age_seconds = 30 * 24 * 3600;
+  std::int64_t max_age_seconds = std::int64_t{30} * 24 * 3600;
 };
 
 /// Responses by id, in a SQLite file that survives kill -9 at any moment. The oldest go when the

@@ -11,7 +11,7 @@
 namespace gossamer::http {
 
 TlsFiles make_certificate(const std::filesystem::path& folder) {
-  const TlsFiles files{.certificate = folder / "certificate.pem", .key = folder / "key.pem"};
+  TlsFiles files{.certificate = folder / "certificate.pem", .key = folder / "key.pem"};
   const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
   const std::unique_ptr<X509, void (*)(X509*)> certificate(X509_new(), X509_free);
   X509_set_version(certificate.get(), X509_VERSION_3);

@@ -1,4 +1,3 @@
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/http/client.h"
@@ -6,8 +5,6 @@
 
 namespace gossamer::http {
 namespace {
-
-using testing::HasSubstr;
 
 TEST(Drain, IdleConnectionsAreClosedAndNoneAccepted) {
   RunningServer server;

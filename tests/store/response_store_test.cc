@@ -22,7 +22,7 @@ TEST(ResponseStore, WhatIsPutIsThereAfterReopening) {
   const auto file = scratch.path() / "responses.db";
   StoredResponse response = sample("resp_1");
   response.previous_id = "resp_0";
-  response.response = std::string("{\"text\":\"gr\xc3\xbc\xc3\x9f \0 dich\"}", 25);
+  response.response = std::string("{\"text\":\"gr\xc3\xbc\xc3\x9f \0 dich\"}", 24);
   ASSERT_TRUE(open_store(file)->put(response).ok());
   const auto store = open_store(file);
   EXPECT_TRUE(store->warnings().empty());

@@ -20,6 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 using checkpoint::ScratchDirectory;
 
+constexpr std::size_t kPageBytes = 4096;
+
 std::string read_file(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(stream), {}};
@@ -40,7 +42,7 @@ int status_of_child(const std::function<int()>& work) {
 
 // A closed store of some responses of 20 kB, and nothing in its log.
 fs::path full_file(const ScratchDirectory& scratch, int num_responses = 20) {
-  const auto file = scratch.path() / "responses.db";
+  auto file = scratch.path() / "responses.db";
   const auto store = open_store(file);
   for (int i = 0; i < num_responses; ++i) {
     EXPECT_TRUE(store->put(sample("resp_" + std::to_string(i), "", 20'000)).ok());
@@ -88,7 +90,8 @@ TEST(StoreFaults, ADamagedPageIsFoundAndTheFileSetAside) {
   auto bytes = read_file(full_file(scratch));
   std::mt19937 random(1);
   // The pages of the tables' roots, which every store has.
-  for (std::size_t i = 3 * 4096; i < 5 * 4096; ++i) bytes[i] = static_cast<char>(random());
+  for (std::size_t i = 3 * kPageBytes; i < 5 * kPageBytes; ++i)
+    bytes[i] = static_cast<char>(random());
   expect_set_aside(scratch, bytes);
 }
 
@@ -148,8 +151,8 @@ TEST(StoreFaults, DamageWhileItIsOpenSetsTheFileAside) {
   const auto store = open_store(file);
   {
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-    stream.seekp(2 * 4096);
-    stream << std::string(fs::file_size(file) - 2 * 4096, '\xff');
+    stream.seekp(static_cast<std::streamoff>(2 * kPageBytes));
+    stream << std::string(fs::file_size(file) - 2 * kPageBytes, '\xff');
   }
   std::string message;
   for (int i = 0; i < 300 && message.empty(); ++i) {
