@@ -97,8 +97,7 @@ class Mutator {
       "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody",
       "GET /stream?n=3 HTTP/1.1\r\nHost: a\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /size HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-      "OPTIONS * HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nAccess-Control-Request-Method: "
-      "GET\r\n\r\n",
+      "OPTIONS * HTTP/1.1\r\nHost: a\r\nOrigin: b\r\nAccess-Control-Request-Method: C\r\n\r\n",
       "HEAD /big?n=10 HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /trickle HTTP/1.0\r\n\r\n",
       "PUT /wait HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
   };
