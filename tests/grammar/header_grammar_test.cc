@@ -234,6 +234,8 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
   std::vector<float> logits(encoding().tokenizer().vocab_size());
   engine::SamplingParams params;
   params.temperature = 1.5;
+  std::vector<std::uint64_t> allowed((logits.size() + 63) / 64);
+  engine::SamplerScratch scratch;
   for (int i = 0; i < 10; ++i) {
     engine::Sampler sampler(params, static_cast<int>(logits.size()), i);
     HeaderMask mask(grammar);
@@ -243,7 +245,9 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
       for (const Marker marker : {Marker::kEnd, Marker::kCall, Marker::kReturn}) {
         logits[encoding().id(marker)] += 25;  // turns should come to an end
       }
-      turn.push_back(sampler.sample(logits, &mask).token);
+      const bool is_masked = mask.fill(allowed);
+      const std::span<const std::uint64_t> bits(allowed.data(), is_masked ? allowed.size() : 0);
+      turn.push_back(sampler.sample(logits, bits, scratch).token);
       mask.accept(turn.back());
     }
     expect_well_formed(turn);
