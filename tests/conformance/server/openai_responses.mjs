@@ -250,10 +250,10 @@ test('an unknown response is a 404, whatever is asked of it', kPatience, async t
   const {client} = await demo(t);
   const id = 'resp_unknown';
   const requests = [
-    client.responses.retrieve(id), client.responses.delete(id), client.responses.cancel(id),
-    client.responses.inputItems.list(id),
+    () => client.responses.retrieve(id), () => client.responses.delete(id), () => client.responses.cancel(id),
+    () => client.responses.inputItems.list(id),
   ];
-  for (const request of requests) assert.equal((await rejected(request)).status, 404);
+  for (const request of requests) assert.equal((await rejected(request())).status, 404);
 });
 
 test('tools that gossamer cannot run yet are a clear 400', kPatience, async t => {

@@ -93,6 +93,10 @@ test('TLS with a certificate and a key from files', kPatience, async t => {
     sent.on('error', reject).end(JSON.stringify({...kSum, stream: true}));
   });
   assert.match(text, /response\.completed/);
+  const health = await new Promise((resolve, reject) => {
+    get(`${url}/health`, {ca}, response => resolve(response.resume().statusCode)).on('error', reject);
+  });
+  assert.equal(health, 200);
 });
 
 test('SIGTERM lets a stream end, and the program exits with 0', kPatience, async t => {
@@ -230,11 +234,11 @@ test('metrics tell what was done', kPatience, async t => {
 });
 
 test('hang-ups at any moment leave nothing behind', kPatience, async t => {
-  const {url} = await startDemo(t, ['--max-sequences', '8']);
-  const load = spawn(process.execPath, [kLoad, url, '--streams', '24', '--seconds', '5', '--hangups', '50', '--json']);
+  const server = await startDemo(t, ['--max-sequences', '8']);
+  const load = spawn(process.execPath, [kLoad, server.url, '--streams', '24', '--seconds', '5', '--hangups', '50', '--json']);
   let output = '';
   load.stdout.on('data', chunk => (output += chunk));
   load.stderr.on('data', chunk => (output += chunk));
-  assert.equal(await new Promise(resolve => load.on('close', resolve)), 0, output);
+  assert.equal(await new Promise(resolve => load.on('close', resolve)), 0, `${output}\n${server.log().slice(-2000)}`);
   assert.ok(JSON.parse(output).hung_up > 0);
 });
