@@ -236,8 +236,6 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
   engine::SamplerScratch scratch;
   engine::SamplingParams params;
   params.temperature = 1.5;
-  std::vector<std::uint64_t> allowed((logits.size() + 63) / 64);
-  engine::SamplerScratch scratch;
   for (int i = 0; i < 10; ++i) {
     engine::Sampler sampler(params, static_cast<int>(logits.size()), i);
     HeaderMask mask(grammar);
