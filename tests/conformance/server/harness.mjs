@@ -54,9 +54,9 @@ export const startDemo = (t, flags = [], env = {}) => start(t, gossamer, ['serve
  * The same server, where a script speaks instead of a model. Each generation plays the first unused turn
  * whose `match` is in its prompt; when there is none, the turn without a `match`.
  */
-export function startScripted(t, turns, flags = []) {
+export function startScripted(t, turns, flags = [], pace = {}) {
   const file = join(temporaryFolder(t), 'script.json');
-  writeFileSync(file, JSON.stringify({turns: [...turns, {text: say('The script has no turn for this prompt.')}]}));
+  writeFileSync(file, JSON.stringify({...pace, turns: [...turns, {text: say('The script has no turn for this prompt.')}]}));
   return start(t, scriptedServer, [
     '--script', file, '--served-model-name', 'gpt-oss-20b', ...commonFlags(t, flags),
   ]);

@@ -200,7 +200,9 @@ test('a response in the background is polled until it is complete', kPatience, a
 });
 
 test('a response in the background is cancelled, and only such a one', kPatience, async t => {
-  const client = connect(await startScripted(t, [{match: 'Talk', text: say('word '.repeat(50_000))}]));
+  // Slow enough that nothing is over before it is called off.
+  const talk = [{match: 'Talk', text: say('word '.repeat(50_000))}];
+  const client = connect(await startScripted(t, talk, [], {tokens_per_second: 500}));
   const begun = await client.responses.create({model: 'gpt-oss-20b', input: 'Talk', background: true});
   assert.equal((await client.responses.cancel(begun.id)).status, 'cancelled');
   assert.equal((await client.responses.retrieve(begun.id)).status, 'cancelled');
