@@ -227,7 +227,10 @@ const kMetrics = [
 test('metrics tell what was done', kPatience, async t => {
   const {url} = await startDemo(t);
   const {body: {usage}} = await answered(url);
-  const text = await (await fetch(`${url}/metrics`)).text();
+  // A request is counted after its answer has gone out.
+  const read = async () => (await fetch(`${url}/metrics`)).text();
+  let text = await read();
+  for (let i = 0; i < 200 && !kMetrics.every(name => text.includes(`\n${name}`)); ++i) text = await read();
   for (const name of kMetrics) assert.ok(text.includes(`\n${name}`), name);
   const generated = Number(text.match(/^gossamer_generated_tokens_total (\S+)$/m)[1]);
   assert.ok(generated >= usage.output_tokens && generated <= usage.output_tokens + 2, `${generated} of ${usage.output_tokens}`);
