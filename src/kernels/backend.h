@@ -1,13 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/token_id.h"
+#include "kernels/sampling.h"
+#include "kernels/step.h"
 #include "kernels/weights.h"
 #include "tensor/buffer.h"
 #include "tensor/view.h"
@@ -18,19 +23,14 @@ using tensor::DType;
 using tensor::MutableView;
 using tensor::View;
 
-/// Index of a block in a paged KV cache group. kNoBlock stands where a sliding window has passed on
-/// and the block was given back.
-using BlockId = std::int32_t;
-inline constexpr BlockId kNoBlock = -1;
-
-/// Positions that share a block of the KV cache.
-inline constexpr int kBlockSize = 16;
-
 /// The extents that a backend sizes its scratch by: the largest step it will be asked for.
 struct StepLimits {
   int max_tokens = 0;
   int max_sequences = 0;
+  int max_logit_rows = 0;
   int max_context = 0;
+  int vocab_size = 0;
+  int num_hidden_layers = 0;
   int hidden_size = 0;
   int intermediate_size = 0;
   int num_attention_heads = 0;
@@ -38,26 +38,6 @@ struct StepLimits {
   int head_dim = 0;
   int num_experts = 0;
   int experts_per_token = 0;
-};
-
-/// One layer's keys and values, [num_blocks, num_key_value_heads, kBlockSize, head_dim]. The order
-/// inside a (block, head) cell is the backend's own.
-struct KvLayer {
-  MutableView keys;
-  MutableView values;
-};
-
-/// Which tokens of a step belong to which sequence, and where their keys and values live. The new
-/// tokens of sequence s are rows [cu_seqlens_q[s], cu_seqlens_q[s + 1]), the last positions of its
-/// context.
-struct AttentionBatch {
-  std::span<const std::int32_t> cu_seqlens_q;              // [num_sequences + 1]
-  std::span<const std::int32_t> context_lens;              // [num_sequences], new tokens included
-  std::span<const std::span<const BlockId>> block_tables;  // [num_sequences][position / kBlockSize]
-  std::span<const std::int64_t> slot_mapping;  // [num_tokens], block * kBlockSize + offset
-  int sliding_window = 0;                      // keys seen, own position included; 0: all
-
-  int num_sequences() const { return static_cast<int>(context_lens.size()); }
 };
 
 /// Inverse frequencies, one for each pair of a head, and the factor on cosine and sine (YaRN).
@@ -71,6 +51,7 @@ struct AttentionArgs {
   View sinks;  // BF16 [num_attention_heads]
   KvLayer kv;
   const AttentionBatch* batch = nullptr;
+  int sliding_window = 0;  // keys seen, own position included; 0: all
   MutableView out;  // [num_tokens, num_attention_heads, head_dim]
 };
 
@@ -82,7 +63,7 @@ struct QkvArgs {
   Linear q_proj, k_proj, v_proj;
   View rope_table;  // [num_tokens, head_dim]: cosines, then sines
   KvLayer kv;
-  std::span<const std::int64_t> slot_mapping;  // [num_tokens]
+  View slot_mapping;                           // I32 [num_tokens]
   MutableView normed;                          // scratch [num_tokens, hidden_size]
   MutableView q;                               // [num_tokens, num_attention_heads, head_dim]
   MutableView k;  // scratch [num_tokens, num_key_value_heads, head_dim]
@@ -100,20 +81,46 @@ struct MoeArgs {
   double swiglu_limit = 0;
   MutableView normed;                  // scratch [num_tokens, hidden_size]
   MutableView router_logits;           // scratch [num_tokens, num_experts]
-  std::span<std::int32_t> expert_ids;  // scratch [num_tokens * experts_per_token]
+  MutableView expert_ids;              // scratch I32 [num_tokens * experts_per_token]
   MutableView expert_weights;          // scratch [num_tokens, experts_per_token]
   MutableView gate_up_out;  // scratch [num_tokens * experts_per_token, 2 * intermediate_size]
   MutableView hidden;       // scratch [num_tokens * experts_per_token, intermediate_size]
   MutableView down_out;     // scratch [num_tokens * experts_per_token, hidden_size]
 };
 
+/// A whole step as one operation: everything that it reads and writes.
+struct ForwardArgs {
+  const Weights* weights = nullptr;
+  const Step* step = nullptr;
+  std::span<const KvLayer> kv;                // [num_hidden_layers]
+  std::span<const std::int32_t> sliding_windows;  // [num_hidden_layers], 0: full attention
+  Rope rope;
+  double rms_norm_eps = 0;
+  double swiglu_limit = 0;
+  MutableView logits;  // F32 [num_logit_rows, vocab_size]
+};
+
+/// Weights as a backend reads them, with the memory that it made for them. A host backend's are the
+/// checkpoint's own. Views of a device's weights keep their shapes, but the bytes behind them are
+/// laid out as the backend's kernels like it.
+struct ResidentWeights {
+  Weights weights;
+  std::vector<std::unique_ptr<tensor::Buffer>> buffers;
+};
+
+/// Told, during long work, how much of it is done.
+using LoadProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
 /// The operations of a gpt-oss model on one kind of hardware. Primitives are pure; each fused
 /// operation has a body that composes primitives, so that a new backend is complete after the
-/// primitives, and an override is an optimisation that must equal the composition. Activations are
-/// of activation_dtype(); weights are BF16 or MXFP4 as released.
+/// primitives, and an override is an optimisation that must equal the composition. The residual
+/// stream, router and expert outputs are of activation_dtype(); what feeds products (normed rows,
+/// queries, keys, values, attention, hidden) and the KV cache are of operand_dtype(). Weights are
+/// BF16 or MXFP4, resident (see load()). Index arrays are I32 views in the backend's memory.
 ///
-/// One thread calls a backend at a time. Operations on host memory are complete when they return.
-/// Nothing is allocated after reserve().
+/// One thread calls a backend at a time. Operations on host memory are complete when they return; a
+/// device's are in order, and complete when read() has brought their result. Nothing is allocated
+/// after reserve(). A device that fails throws std::runtime_error.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -123,17 +130,35 @@ class Backend {
   /// What it runs on, for people: "AVX-512, 8 threads".
   virtual std::string description() const = 0;
   virtual DType activation_dtype() const = 0;
+  virtual DType operand_dtype() const { return activation_dtype(); }
 
   /// Memory that the operations can use, zeroed. kOutOfMemory says how much was asked for.
   virtual Result<std::unique_ptr<tensor::Buffer>> allocate(std::size_t size_bytes) = 0;
 
+  /// Bytes that allocate() could still give, where that is less than what the host has.
+  virtual std::optional<std::uint64_t> free_memory_bytes() const { return std::nullopt; }
+
+  /// Brings a checkpoint's weights to where the operations can read them. `host` must outlive the
+  /// result. kOutOfMemory says what would fit.
+  virtual Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress);
+
+  /// The bytes of `from`, on the host: the view itself, or a copy that is valid until the next call.
+  virtual View read(View from) { return from; }
+
   /// Sizes the scratch for steps within the limits. Call once, before the first operation.
   virtual Status reserve(const StepLimits& limits) = 0;
+
+  /// Brings a step's index arrays to the backend's memory. Valid until the next call.
+  virtual Step begin_step(const StepInputs& inputs);
+
+  /// Runs the operations that `ops` calls, all of a step's. A device may record them for steps of
+  /// one shape, and replay the recording instead of calling `ops` again.
+  virtual void run(const Step& step, const std::function<void()>& ops);
 
   // --- primitives ---
 
   /// x[t] = embedding[tokens[t]]. Tokens must be below the number of rows.
-  virtual void embed(std::span<const TokenId> tokens, View embedding, MutableView x) = 0;
+  virtual void embed(View tokens, View embedding, MutableView x) = 0;
 
   /// y[t] = x[t] / sqrt(mean(x[t]^2) + eps) * scale.
   virtual void rms_norm(View x, View scale, double eps, MutableView y) = 0;
@@ -146,9 +171,7 @@ class Backend {
 
   /// table[t] = concentration * (cos(p f_0), ..., cos(p f_{h-1}), sin(p f_0), ...), p =
   /// positions[t].
-  virtual void rope_table(
-      std::span<const std::int32_t> positions, const Rope& rope, MutableView table
-  ) = 0;
+  virtual void rope_table(View positions, const Rope& rope, MutableView table) = 0;
 
   /// Rotates pairs (i, i + head_dim / 2) of every head in place. x is [num_tokens, heads,
   /// head_dim].
@@ -156,24 +179,18 @@ class Backend {
 
   /// Writes keys and values of new tokens, [num_tokens, num_key_value_heads, head_dim], into their
   /// slots.
-  virtual void store_kv(
-      View k, View v, std::span<const std::int64_t> slot_mapping, const KvLayer& kv
-  ) = 0;
+  virtual void store_kv(View k, View v, View slot_mapping, const KvLayer& kv) = 0;
 
   /// Causal attention over the paged cache, in the window, with a sink in each head's softmax
   /// denominator.
   virtual void attention(const AttentionArgs& args) = 0;
 
   /// The experts of each token, best first (ties: lowest index), and the softmax over their logits.
-  virtual void route(
-      View router_logits, std::span<std::int32_t> expert_ids, MutableView expert_weights
-  ) = 0;
+  virtual void route(View router_logits, MutableView expert_ids, MutableView expert_weights) = 0;
 
   /// y[i] = W_e x[row] + b_e with e = expert_ids[i]. x has a row for each i, or one for each group
-  /// of expert_ids.size() / x rows consecutive i (a token's experts share its row).
-  virtual void expert_linear(
-      View x, std::span<const std::int32_t> expert_ids, const ExpertLinear& layer, MutableView y
-  ) = 0;
+  /// of expert_ids / x rows consecutive i (a token's experts share its row).
+  virtual void expert_linear(View x, View expert_ids, const ExpertLinear& layer, MutableView y) = 0;
 
   /// y[k] = u sigmoid(1.702 u) (v + 1), u = min(x[2k], limit), v = clamp(x[2k + 1], -limit, limit).
   virtual void swiglu(View x, double limit, MutableView y) = 0;
@@ -182,7 +199,7 @@ class Backend {
   virtual void combine_experts(View y, View weights, MutableView x) = 0;
 
   /// out[i] = x[rows[i]].
-  virtual void gather_rows(View x, std::span<const std::int32_t> rows, MutableView out) = 0;
+  virtual void gather_rows(View x, View rows, MutableView out) = 0;
 
   /// logits = W x, as F32 whatever the activations are. x is [rows, hidden_size].
   virtual void unembed(View x, View unembedding, MutableView logits) = 0;
@@ -195,6 +212,17 @@ class Backend {
   virtual void linear_add(View y, const Linear& layer, MutableView scratch, MutableView x);
 
   virtual void moe(const MoeArgs& args);
+
+  /// The whole step, when the backend has it as one operation for steps like this; else false, and
+  /// nothing was done.
+  virtual bool forward(const ForwardArgs& args);
+
+  /// Whether sample() can choose a row's token.
+  virtual bool can_sample(const SampleRow& row) const;
+
+  /// Chooses a token for each row of logits, F32 [num_rows, vocab_size], where the logits are.
+  /// Complete when it returns.
+  virtual void sample(View logits, std::span<const SampleRow> rows, std::span<SampleResult> out);
 };
 
 }  // namespace gossamer::kernels

@@ -8,13 +8,14 @@
 namespace gossamer::tensor {
 
 /// Element types of weights and activations.
-enum class DType : std::uint8_t { kF64, kF32, kBF16, kU8 };
+enum class DType : std::uint8_t { kF64, kF32, kI32, kBF16, kU8 };
 
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::kF64:
       return 8;
     case DType::kF32:
+    case DType::kI32:
       return 4;
     case DType::kBF16:
       return 2;
@@ -24,13 +25,15 @@ constexpr std::size_t size_of(DType dtype) {
   return 0;
 }
 
-/// The safetensors name: "F64", "F32", "BF16", "U8".
+/// The safetensors name: "F64", "F32", "I32", "BF16", "U8".
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
     case DType::kF64:
       return "F64";
     case DType::kF32:
       return "F32";
+    case DType::kI32:
+      return "I32";
     case DType::kBF16:
       return "BF16";
     case DType::kU8:
@@ -66,6 +69,10 @@ struct DTypeOf<double> {
 template <>
 struct DTypeOf<float> {
   static constexpr DType kValue = DType::kF32;
+};
+template <>
+struct DTypeOf<std::int32_t> {
+  static constexpr DType kValue = DType::kI32;
 };
 template <>
 struct DTypeOf<BFloat16> {
