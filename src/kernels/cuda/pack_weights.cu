@@ -80,13 +80,11 @@ __global__ void __launch_bounds__(kThreads)
   if (unit >= num_units) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const Lane place = lane_of(lane);
-  const std::int64_t record = unit / row_units;  // of all matrices
-  const std::int64_t c = unit % row_units;       // which 64 columns
-  const std::int64_t matrix_records = round_up(args.num_rows, kPackedRowAlign) / kPackedRows;
-  const std::int64_t row = record % matrix_records * kPackedRows + place.row;
+  const std::int64_t record = unit / row_units;
+  const std::int64_t c = unit % row_units;  // which 64 columns
+  const std::int64_t row = record * kPackedRows + place.row;
   const std::int64_t row_blocks = args.num_columns / kUnitColumns;
-  const std::int64_t first_block =
-      (record / matrix_records * args.num_rows + row) * row_blocks + 2 * c;
+  const std::int64_t first_block = row * row_blocks + 2 * c;
   uint2 words = make_uint2(0, 0);
   uchar2 scales = make_uchar2(0, 0);
   if (row < args.num_rows) {
@@ -122,8 +120,7 @@ void launch_pack_bf16(const PackBf16Args& args, cudaStream_t stream) {
 
 void launch_pack_fp4(const PackFp4Args& args, cudaStream_t stream) {
   const std::int64_t row_units = fp4_units_per_row(args.num_columns);
-  const std::int64_t num_units =
-      args.num_matrices * (round_up(args.num_rows, kPackedRowAlign) / kPackedRows) * row_units;
+  const std::int64_t num_units = round_up(args.num_rows, kPackedRowAlign) / kPackedRows * row_units;
   if (num_units == 0) return;
   pack_fp4_kernel<<<blocks_for(num_units), kThreads, 0, stream>>>(args, row_units, num_units);
   check(cudaGetLastError(), "pack_fp4_kernel");

@@ -16,13 +16,12 @@ struct PackBf16Args {
   std::int64_t num_columns;
 };
 
-/// A stack of matrices of MXFP4, as released, into the records of packed_weights.h. A piece of
-/// whole 16 rows of one matrix is a stack of one: it lies at packed_fp4_bytes(first row, columns).
+/// A matrix of MXFP4, as released, into the records of packed_weights.h. A piece of whole 16 rows
+/// of a larger matrix is a matrix of its own: it lies at packed_fp4_bytes(first row, columns).
 struct PackFp4Args {
-  const std::uint8_t* blocks;  // U8 [num_matrices, num_rows, num_columns / 32, 16]
-  const std::uint8_t* scales;  // U8 [num_matrices, num_rows, num_columns / 32]
-  std::byte* packed;  // [num_matrices] of packed_fp4_bytes(num_rows, num_columns), 16-byte aligned
-  std::int64_t num_matrices;
+  const std::uint8_t* blocks;  // U8 [num_rows, num_columns / 32, 16]
+  const std::uint8_t* scales;  // U8 [num_rows, num_columns / 32]
+  std::byte* packed;           // packed_fp4_bytes(num_rows, num_columns), 16-byte aligned
   std::int64_t num_rows;
   std::int64_t num_columns;  // a multiple of 32
 };
