@@ -102,14 +102,21 @@ float elapsed_ms(const Event& begin, const Event& end) {
   return milliseconds;
 }
 
-void begin_recording(cudaStream_t stream) {
+GraphExec record(cudaStream_t stream, const std::function<void()>& launches) {
+  const auto end = [&] {
+    cudaGraph_t graph = nullptr;
+    const cudaError_t status = cudaStreamEndCapture(stream, &graph);
+    return std::pair(status, Graph(graph));
+  };
   check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-}
-
-GraphExec end_recording(cudaStream_t stream) {
-  cudaGraph_t recorded = nullptr;
-  check(cudaStreamEndCapture(stream, &recorded), "cudaStreamEndCapture");
-  const Graph graph(recorded);
+  try {
+    launches();
+  } catch (...) {
+    end();  // or the stream would go on recording
+    throw;
+  }
+  const auto [status, graph] = end();
+  check(status, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   check(cudaGraphInstantiate(&executable, graph.get(), 0), "cudaGraphInstantiate");
   return GraphExec(executable);

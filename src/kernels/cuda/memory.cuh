@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -78,9 +79,7 @@ Event make_event();
 /// Milliseconds between two events that have both come to pass.
 float elapsed_ms(const Event& begin, const Event& end);
 
-/// Starts to record what this thread launches on a stream, instead of running it.
-void begin_recording(cudaStream_t stream);
-/// Ends the recording, ready to be launched.
-GraphExec end_recording(cudaStream_t stream);
+/// What `launches` launches on a stream, recorded instead of run, ready to be launched as a whole.
+GraphExec record(cudaStream_t stream, const std::function<void()>& launches);
 
 }  // namespace gossamer::kernels::cuda
