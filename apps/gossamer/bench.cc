@@ -89,9 +89,8 @@ double decode_bytes(const LoadedModel& model, int batch, int context) {
     );
   };
   double bytes = static_cast<double>(weights.unembedding.size_bytes());
-  const auto kv_token_bytes =
-      2.0 * config.num_key_value_heads * config.head_dim *
-      static_cast<double>(tensor::size_of(model.backend->activation_dtype()));
+  const auto kv_token_bytes = 2.0 * config.num_key_value_heads * config.head_dim *
+                              static_cast<double>(tensor::size_of(model.backend->operand_dtype()));
   for (std::size_t i = 0; i < weights.layers.size(); ++i) {
     const model::LayerWeights& layer = weights.layers[i];
     for (const auto* linear : {&layer.q, &layer.k, &layer.v, &layer.attn_out, &layer.router}) {

@@ -112,9 +112,8 @@ Result<int> choose_context(const ModelFlags& flags, const LoadedModel& model, in
   // Weights of a mapped checkpoint count as available until they are read: leave half to them.
   const auto available = available_memory_bytes();
   const auto fits = [&] {
-    return !available ||
-           engine::kv_cache_bytes(config, options, model.backend->activation_dtype()) <=
-               *available / 2;
+    return !available || engine::kv_cache_bytes(config, options, model.backend->operand_dtype()) <=
+                             *available / 2;
   };
   while (options.context_length > 4096 && !fits()) options.context_length /= 2;
   return options.context_length;

@@ -63,7 +63,7 @@ Result<engine::EngineOptions> engine_options(const Flags& flags, const LoadedMod
       .num_snapshots = kNumSnapshots,
       .num_sampling_threads = flags.model.threads > 0 ? flags.model.threads : available_cores()};
   const std::uint64_t most =
-      engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->activation_dtype());
+      engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->operand_dtype());
   options.kv_cache_bytes = std::min(most, available_memory_bytes().value_or(most) / 2);
   return options;
 }

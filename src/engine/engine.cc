@@ -62,24 +62,26 @@ Result<std::unique_ptr<Engine>> Engine::create(
       .max_context = options.context_length,
   };
   GOSSAMER_ASSIGN_OR_RETURN(
-      const auto blocks, choose_kv_size(config, options, backend.activation_dtype())
+      const auto blocks, choose_kv_size(config, options, backend.operand_dtype())
   );
   GOSSAMER_ASSIGN_OR_RETURN(
       auto transformer, model::Transformer::create(config, weights, backend, size)
   );
   GOSSAMER_ASSIGN_OR_RETURN(auto cache, model::KvCache::create(config, backend, blocks));
   ModelRunner runner(std::move(transformer), std::move(cache), size);
-  return std::unique_ptr<Engine>(new Engine(config, options, std::move(runner), blocks));
+  return std::unique_ptr<Engine>(new Engine(config, options, backend, std::move(runner), blocks));
 }
 
 Engine::Engine(
     const model::Config& config,
     const EngineOptions& options,
+    kernels::Backend& backend,
     ModelRunner runner,
     model::KvCacheSize blocks
 )
     : config_(config),
       options_(options),
+      backend_(&backend),
       longest_sequence_(static_cast<int>(std::min<std::int64_t>(
           options.context_length, std::int64_t{blocks.full_blocks} * kernels::kBlockSize
       ))),
@@ -184,7 +186,7 @@ std::span<const Output> Engine::step() {
   outputs_.clear();
   if (step.empty()) return {};
   ++num_steps_;
-  commit(step, runner_.run(step));
+  commit(step, backend_->read(runner_.run(step)));
   return outputs_;
 }
 

@@ -63,6 +63,7 @@ class Engine {
   Engine(
       const model::Config& config,
       const EngineOptions& options,
+      kernels::Backend& backend,
       ModelRunner runner,
       model::KvCacheSize blocks
   );
@@ -82,6 +83,7 @@ class Engine {
 
   model::Config config_;
   EngineOptions options_;
+  kernels::Backend* backend_;
   int longest_sequence_;  // what context and cache can hold
   BlockPool full_;
   BlockPool sliding_;

@@ -72,7 +72,7 @@ Result<model::KvCacheSize> within_budget(
 }  // namespace
 
 Result<model::KvCacheSize> choose_kv_size(
-    const model::Config& config, const EngineOptions& options, kernels::DType activation_dtype
+    const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
 ) {
   model::KvCacheSize blocks{
       options.max_sequences * blocks_for(options.context_length),
@@ -81,7 +81,7 @@ Result<model::KvCacheSize> choose_kv_size(
   if (options.kv_blocks) {
     blocks = *options.kv_blocks;
   } else if (options.kv_cache_bytes) {
-    GOSSAMER_ASSIGN_OR_RETURN(blocks, within_budget(config, options, activation_dtype, blocks));
+    GOSSAMER_ASSIGN_OR_RETURN(blocks, within_budget(config, options, kv_dtype, blocks));
   }
   const model::KvCacheSize least = smallest(config, options);
   if (blocks.full_blocks >= least.full_blocks && blocks.sliding_blocks >= least.sliding_blocks) {
@@ -99,10 +99,10 @@ Result<model::KvCacheSize> choose_kv_size(
 }
 
 std::uint64_t kv_cache_bytes(
-    const model::Config& config, const EngineOptions& options, kernels::DType activation_dtype
+    const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
 ) {
-  const auto blocks = choose_kv_size(config, options, activation_dtype);
-  return blocks.ok() ? bytes_of(config, *blocks, activation_dtype) : 0;
+  const auto blocks = choose_kv_size(config, options, kv_dtype);
+  return blocks.ok() ? bytes_of(config, *blocks, kv_dtype) : 0;
 }
 
 }  // namespace gossamer::engine

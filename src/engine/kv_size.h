@@ -14,12 +14,12 @@ namespace gossamer::engine {
 /// or room for max_sequences sequences of context_length. kOutOfMemory when that is too little for
 /// any sequence, with what would do.
 Result<model::KvCacheSize> choose_kv_size(
-    const model::Config& config, const EngineOptions& options, kernels::DType activation_dtype
+    const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
 );
 
 /// Bytes of KV cache that an engine with these options may come to use.
 std::uint64_t kv_cache_bytes(
-    const model::Config& config, const EngineOptions& options, kernels::DType activation_dtype
+    const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
 );
 
 }  // namespace gossamer::engine

@@ -4,15 +4,11 @@
 #include <vector>
 
 #include "base/token_id.h"
+#include "kernels/sampling.h"
 
 namespace gossamer::engine {
 
-struct TokenLogprob {
-  TokenId token;
-  double logprob;
-
-  bool operator==(const TokenLogprob&) const = default;
-};
+using kernels::TokenLogprob;
 
 /// The index of the largest, ties to the lowest.
 TokenId argmax(std::span<const float> logits);

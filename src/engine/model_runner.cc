@@ -6,7 +6,7 @@ namespace gossamer::engine {
 
 ModelRunner::ModelRunner(model::Transformer transformer, model::KvCache cache, model::StepSize size)
     : transformer_(std::move(transformer)), cache_(std::move(cache)) {
-  batch_.reserve(size.max_tokens, size.max_sequences);
+  batch_.reserve(size.max_tokens, size.max_sequences, size.max_context);
 }
 
 tensor::View ModelRunner::run(std::span<const ScheduledSequence> step) {

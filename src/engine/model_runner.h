@@ -15,8 +15,8 @@ class ModelRunner {
  public:
   ModelRunner(model::Transformer transformer, model::KvCache cache, model::StepSize size);
 
-  /// The logits of the sequences that want them, in order: F32 [num_wanted, vocab_size], valid
-  /// until the next call.
+  /// The logits of the sequences that want them, in order: F32 [num_wanted, vocab_size], in the
+  /// backend's memory and valid until the next call.
   tensor::View run(std::span<const ScheduledSequence> step);
 
  private:

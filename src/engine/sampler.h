@@ -10,13 +10,8 @@
 
 namespace gossamer::engine {
 
-/// A chosen token. Log-probabilities are the model's own, natural, over the whole vocabulary:
-/// before bias, penalties, mask and temperature.
-struct SampledToken {
-  TokenId token = 0;
-  double logprob = 0;
-  std::vector<TokenLogprob> top;  // the likeliest, best first; top_logprobs of them
-};
+/// A chosen token, with top_logprobs of the likeliest.
+using SampledToken = kernels::SampleResult;
 
 /// Room to choose a token in, kept from one to the next. One thread at a time.
 struct SamplerScratch {

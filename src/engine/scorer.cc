@@ -56,7 +56,7 @@ Status score(
   );
   BlockTables blocks(full, sliding, config.sliding_window, length);
   model::Batch batch;
-  batch.reserve(kChunk, 1);
+  batch.reserve(kChunk, 1, length);
   const auto vocab = static_cast<std::size_t>(config.vocab_size);
   std::optional<double> logprob;
   for (int begin = 0; begin < length; begin += kChunk) {
@@ -71,7 +71,7 @@ Status score(
         blocks.sliding()
     );
     for (int row = 0; row < count; ++row) batch.logit_rows.push_back(row);
-    const tensor::View logits = transformer.forward(batch, cache);
+    const tensor::View logits = backend.read(transformer.forward(batch, cache));
     for (int row = 0; row < count; ++row) {
       const auto position = static_cast<std::size_t>(begin + row);
       const std::span<const float> values(

@@ -52,7 +52,7 @@ struct AttentionArgs {
   KvLayer kv;
   const AttentionBatch* batch = nullptr;
   int sliding_window = 0;  // keys seen, own position included; 0: all
-  MutableView out;  // [num_tokens, num_attention_heads, head_dim]
+  MutableView out;         // [num_tokens, num_attention_heads, head_dim]
 };
 
 /// The first half of a layer's attention: normalise, project, rotate, remember.
@@ -63,11 +63,11 @@ struct QkvArgs {
   Linear q_proj, k_proj, v_proj;
   View rope_table;  // [num_tokens, head_dim]: cosines, then sines
   KvLayer kv;
-  View slot_mapping;                           // I32 [num_tokens]
-  MutableView normed;                          // scratch [num_tokens, hidden_size]
-  MutableView q;                               // [num_tokens, num_attention_heads, head_dim]
-  MutableView k;  // scratch [num_tokens, num_key_value_heads, head_dim]
-  MutableView v;  // scratch [num_tokens, num_key_value_heads, head_dim]
+  View slot_mapping;   // I32 [num_tokens]
+  MutableView normed;  // scratch [num_tokens, hidden_size]
+  MutableView q;       // [num_tokens, num_attention_heads, head_dim]
+  MutableView k;       // scratch [num_tokens, num_key_value_heads, head_dim]
+  MutableView v;       // scratch [num_tokens, num_key_value_heads, head_dim]
 };
 
 /// The mixture of experts of a layer, with its norm and residual add.
@@ -79,20 +79,20 @@ struct MoeArgs {
   ExpertLinear gate_up;  // rows interleaved: 2k gates channel k, 2k + 1 is its linear part
   ExpertLinear down;
   double swiglu_limit = 0;
-  MutableView normed;                  // scratch [num_tokens, hidden_size]
-  MutableView router_logits;           // scratch [num_tokens, num_experts]
-  MutableView expert_ids;              // scratch I32 [num_tokens * experts_per_token]
-  MutableView expert_weights;          // scratch [num_tokens, experts_per_token]
-  MutableView gate_up_out;  // scratch [num_tokens * experts_per_token, 2 * intermediate_size]
-  MutableView hidden;       // scratch [num_tokens * experts_per_token, intermediate_size]
-  MutableView down_out;     // scratch [num_tokens * experts_per_token, hidden_size]
+  MutableView normed;          // scratch [num_tokens, hidden_size]
+  MutableView router_logits;   // scratch [num_tokens, num_experts]
+  MutableView expert_ids;      // scratch I32 [num_tokens * experts_per_token]
+  MutableView expert_weights;  // scratch [num_tokens, experts_per_token]
+  MutableView gate_up_out;     // scratch [num_tokens * experts_per_token, 2 * intermediate_size]
+  MutableView hidden;          // scratch [num_tokens * experts_per_token, intermediate_size]
+  MutableView down_out;        // scratch [num_tokens * experts_per_token, hidden_size]
 };
 
 /// A whole step as one operation: everything that it reads and writes.
 struct ForwardArgs {
   const Weights* weights = nullptr;
   const Step* step = nullptr;
-  std::span<const KvLayer> kv;                // [num_hidden_layers]
+  std::span<const KvLayer> kv;                    // [num_hidden_layers]
   std::span<const std::int32_t> sliding_windows;  // [num_hidden_layers], 0: full attention
   Rope rope;
   double rms_norm_eps = 0;
@@ -142,7 +142,8 @@ class Backend {
   /// result. kOutOfMemory says what would fit.
   virtual Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress);
 
-  /// The bytes of `from`, on the host: the view itself, or a copy that is valid until the next call.
+  /// The bytes of `from`, on the host: the view itself, or a copy that is valid until the next
+  /// call.
   virtual View read(View from) { return from; }
 
   /// Sizes the scratch for steps within the limits. Call once, before the first operation.
@@ -208,7 +209,7 @@ class Backend {
 
   virtual void project_qkv(const QkvArgs& args);
 
-  /// x += W y + b. scratch is shaped as x.
+  /// x += W y + b. scratch is as x in shape and dtype.
   virtual void linear_add(View y, const Linear& layer, MutableView scratch, MutableView x);
 
   virtual void moe(const MoeArgs& args);

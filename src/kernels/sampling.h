@@ -13,8 +13,8 @@ namespace gossamer::kernels {
 /// others; frequency_penalty * count subtracted; presence_penalty subtracted if count > 0.
 struct LogitAdjustment {
   TokenId token;
-  std::int32_t count;      // in the output
-  std::int32_t seen;       // in prompt or output
+  std::int32_t count;  // in the output
+  std::int32_t seen;   // in prompt or output
   float bias;
 };
 
@@ -28,9 +28,10 @@ struct SampleRow {
   double repetition_penalty = 1.0;
   double frequency_penalty = 0.0;
   double presence_penalty = 0.0;
-  /// In [0, 1): the token is the one whose stretch of the kept weights, in order of ids, it falls on.
+  /// In [0, 1): the token is the one whose stretch of the kept weights, in order of ids, it falls
+  /// on.
   double number = 0.0;
-  int num_top = 0;  // how many of the likeliest tokens to report
+  int num_top = 0;                               // how many of the likeliest tokens to report
   std::span<const LogitAdjustment> adjustments;  // one a token
   std::span<const std::uint64_t> allowed;  // bit i % 64 of [i / 64]: token i may come; empty: all
 };

@@ -21,17 +21,16 @@ struct ExpertLinear {
 
 /// The tensors of one layer, whatever layout they came from.
 struct LayerWeights {
-  tensor::View attn_norm;    // BF16 [hidden_size]
-  Linear q;         // [num_attention_heads * head_dim, hidden_size]
-  Linear k;         // [num_key_value_heads * head_dim, hidden_size]
-  Linear v;         // [num_key_value_heads * head_dim, hidden_size]
-  tensor::View sinks;        // BF16 [num_attention_heads]
-  Linear attn_out;  // [hidden_size, num_attention_heads * head_dim]
-  tensor::View mlp_norm;     // BF16 [hidden_size]
-  Linear router;    // [num_experts, hidden_size]
-  ExpertLinear
-      gate_up;  // [num_experts, 2 * intermediate_size, hidden_size], rows interleaved
-  ExpertLinear down;  // [num_experts, hidden_size, intermediate_size]
+  tensor::View attn_norm;  // BF16 [hidden_size]
+  Linear q;                // [num_attention_heads * head_dim, hidden_size]
+  Linear k;                // [num_key_value_heads * head_dim, hidden_size]
+  Linear v;                // [num_key_value_heads * head_dim, hidden_size]
+  tensor::View sinks;      // BF16 [num_attention_heads]
+  Linear attn_out;         // [hidden_size, num_attention_heads * head_dim]
+  tensor::View mlp_norm;   // BF16 [hidden_size]
+  Linear router;           // [num_experts, hidden_size]
+  ExpertLinear gate_up;    // [num_experts, 2 * intermediate_size, hidden_size], rows interleaved
+  ExpertLinear down;       // [num_experts, hidden_size, intermediate_size]
 };
 
 /// The canonical view of a checkpoint: borrowed tensors that the checkpoint, or a backend, owns.

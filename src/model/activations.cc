@@ -30,7 +30,8 @@ Result<ActivationPool> ActivationPool::create(
 ) {
   ActivationPool pool;
   pool.experts_per_token_ = config.experts_per_token;
-  const kernels::DType dtype = backend.activation_dtype();
+  const kernels::DType activation = backend.activation_dtype();
+  const kernels::DType operand = backend.operand_dtype();
   const std::int64_t tokens = max_tokens;
   const std::int64_t outputs = tokens * config.experts_per_token;
   const Shape hidden{tokens, config.hidden_size};
@@ -38,20 +39,21 @@ Result<ActivationPool> ActivationPool::create(
   const Shape keys{tokens, config.num_key_value_heads, config.head_dim};
   Activations& all = pool.all_;
   const std::array parts = {
-      Part{&all.x, dtype, hidden},
-      Part{&all.normed, dtype, hidden},
-      Part{&all.rope_table, dtype, {tokens, config.head_dim}},
-      Part{&all.q, dtype, queries},
-      Part{&all.k, dtype, keys},
-      Part{&all.v, dtype, keys},
-      Part{&all.attention, dtype, queries},
-      Part{&all.router_logits, dtype, {tokens, config.num_experts}},
-      Part{&all.expert_weights, dtype, {tokens, config.experts_per_token}},
-      Part{&all.gate_up, dtype, {outputs, 2 * std::int64_t{config.intermediate_size}}},
-      Part{&all.hidden, dtype, {outputs, config.intermediate_size}},
-      Part{&all.down, dtype, {outputs, config.hidden_size}},
-      Part{&pool.logit_x_, dtype, {max_logit_rows, config.hidden_size}},
-      Part{&pool.logit_normed_, dtype, {max_logit_rows, config.hidden_size}},
+      Part{&all.x, activation, hidden},
+      Part{&all.rope_table, activation, {tokens, config.head_dim}},
+      Part{&all.router_logits, activation, {tokens, config.num_experts}},
+      Part{&all.expert_weights, activation, {tokens, config.experts_per_token}},
+      Part{&all.gate_up, activation, {outputs, 2 * std::int64_t{config.intermediate_size}}},
+      Part{&all.down, activation, {outputs, config.hidden_size}},
+      Part{&all.normed, operand, hidden},
+      Part{&all.q, operand, queries},
+      Part{&all.k, operand, keys},
+      Part{&all.v, operand, keys},
+      Part{&all.attention, operand, queries},
+      Part{&all.hidden, operand, {outputs, config.intermediate_size}},
+      Part{&all.expert_ids, kernels::DType::kI32, {outputs}},
+      Part{&pool.logit_x_, activation, {max_logit_rows, config.hidden_size}},
+      Part{&pool.logit_normed_, operand, {max_logit_rows, config.hidden_size}},
       Part{&pool.logits_, kernels::DType::kF32, {max_logit_rows, config.vocab_size}},
   };
   std::size_t total = 0;
@@ -62,28 +64,26 @@ Result<ActivationPool> ActivationPool::create(
     *part.view = pool.buffer_->view(offset, part.dtype, part.shape);
     offset += aligned_bytes(part);
   }
-  pool.expert_ids_.resize(static_cast<std::size_t>(outputs));
   return pool;
 }
 
-Activations ActivationPool::first(int num_tokens) {
+Activations ActivationPool::first(int num_tokens) const {
   const std::int64_t outputs = std::int64_t{num_tokens} * experts_per_token_;
   Activations step = all_;
   for (MutableView* view :
        {&step.x,
-        &step.normed,
         &step.rope_table,
+        &step.router_logits,
+        &step.expert_weights,
+        &step.normed,
         &step.q,
         &step.k,
         &step.v,
-        &step.attention,
-        &step.router_logits,
-        &step.expert_weights}) {
+        &step.attention}) {
     *view = view->rows(0, num_tokens);
   }
-  for (MutableView* view : {&step.gate_up, &step.hidden, &step.down})
+  for (MutableView* view : {&step.gate_up, &step.down, &step.hidden, &step.expert_ids})
     *view = view->rows(0, outputs);
-  step.expert_ids = std::span(expert_ids_).first(static_cast<std::size_t>(outputs));
   return step;
 }
 

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <span>
-#include <vector>
 
 #include "base/result.h"
 #include "kernels/backend.h"
@@ -11,22 +8,25 @@
 
 namespace gossamer::model {
 
-/// What a step computes on its way, as views for its number of tokens. All of the backend's
-/// activation dtype but the logits.
+/// What a step computes on its way, as views for its number of tokens.
 struct Activations {
+  // Of the backend's activation dtype.
   tensor::MutableView x;               // [num_tokens, hidden_size], the residual stream
-  tensor::MutableView normed;          // [num_tokens, hidden_size]
   tensor::MutableView rope_table;      // [num_tokens, head_dim]
-  tensor::MutableView q;               // [num_tokens, num_attention_heads, head_dim]
-  tensor::MutableView k;               // [num_tokens, num_key_value_heads, head_dim]
-  tensor::MutableView v;               // [num_tokens, num_key_value_heads, head_dim]
-  tensor::MutableView attention;       // [num_tokens, num_attention_heads, head_dim]
   tensor::MutableView router_logits;   // [num_tokens, num_experts]
   tensor::MutableView expert_weights;  // [num_tokens, experts_per_token]
   tensor::MutableView gate_up;         // [num_tokens * experts_per_token, 2 * intermediate_size]
-  tensor::MutableView hidden;          // [num_tokens * experts_per_token, intermediate_size]
   tensor::MutableView down;            // [num_tokens * experts_per_token, hidden_size]
-  std::span<std::int32_t> expert_ids;  // [num_tokens * experts_per_token]
+
+  // Of its operand dtype.
+  tensor::MutableView normed;     // [num_tokens, hidden_size]
+  tensor::MutableView q;          // [num_tokens, num_attention_heads, head_dim]
+  tensor::MutableView k;          // [num_tokens, num_key_value_heads, head_dim]
+  tensor::MutableView v;          // [num_tokens, num_key_value_heads, head_dim]
+  tensor::MutableView attention;  // [num_tokens, num_attention_heads, head_dim]
+  tensor::MutableView hidden;     // [num_tokens * experts_per_token, intermediate_size]
+
+  tensor::MutableView expert_ids;  // I32 [num_tokens * experts_per_token]
 };
 
 /// The memory of the largest step's activations, made once.
@@ -37,9 +37,10 @@ class ActivationPool {
   );
 
   /// Views for a step of num_tokens.
-  Activations first(int num_tokens);
+  Activations first(int num_tokens) const;
 
-  /// [num_rows, hidden_size]: the rows whose logits are wanted, before and after the final norm.
+  /// [num_rows, hidden_size]: the rows whose logits are wanted, of the activation dtype before the
+  /// final norm, and of the operand dtype after it.
   tensor::MutableView logit_x(int num_rows) const { return logit_x_.rows(0, num_rows); }
   tensor::MutableView logit_normed(int num_rows) const { return logit_normed_.rows(0, num_rows); }
   /// F32 [num_rows, vocab_size].
@@ -50,7 +51,6 @@ class ActivationPool {
 
   std::unique_ptr<tensor::Buffer> buffer_;
   Activations all_;
-  std::vector<std::int32_t> expert_ids_;
   tensor::MutableView logit_x_;
   tensor::MutableView logit_normed_;
   tensor::MutableView logits_;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/token_id.h"
-#include "kernels/backend.h"
+#include "kernels/step.h"
 
 namespace gossamer::model {
 
@@ -14,8 +14,11 @@ namespace gossamer::model {
 struct Batch {
   /// Where one group of layers (full attention, or sliding window) keeps these tokens.
   struct Group {
-    std::vector<std::int64_t> slot_mapping;                       // [num_tokens]
-    std::vector<std::span<const kernels::BlockId>> block_tables;  // [num_sequences]
+    std::vector<std::int32_t> slot_mapping;        // [num_tokens]
+    std::vector<kernels::BlockId> block_table;     // all sequences' tables, back to back
+    std::vector<std::int32_t> block_table_starts;  // [num_sequences + 1]
+
+    kernels::GroupInputs inputs() const;
   };
 
   std::vector<TokenId> tokens;             // [num_tokens]
@@ -26,13 +29,13 @@ struct Batch {
   Group full;
   Group sliding;
 
-  /// Room for the largest step.
-  void reserve(int max_tokens, int max_sequences);
+  /// Room for the largest step. max_context: positions of the longest sequence.
+  void reserve(int max_tokens, int max_sequences, int max_context);
 
   /// Empties the batch, keeping its room.
   void clear();
 
-  /// Adds a sequence's next tokens. The block tables must cover them, and outlive the step.
+  /// Adds a sequence's next tokens. The block tables must cover them.
   void add_sequence(
       std::span<const TokenId> new_tokens,
       std::int32_t first_position,
@@ -41,6 +44,9 @@ struct Batch {
   );
 
   int num_tokens() const { return static_cast<int>(tokens.size()); }
+
+  /// What a backend takes a step from. Borrowed until the batch changes.
+  kernels::StepInputs inputs() const;
 };
 
 }  // namespace gossamer::model

@@ -22,7 +22,7 @@ std::size_t KvCache::block_bytes(const Config& config, LayerType group, kernels:
 Result<KvCache> KvCache::create(const Config& config, kernels::Backend& backend, KvCacheSize size) {
   KvCache cache;
   cache.size_ = size;
-  const kernels::DType dtype = backend.activation_dtype();
+  const kernels::DType dtype = backend.operand_dtype();
   for (const LayerType type : config.layer_types) {
     const int num_blocks = type == LayerType::kSliding ? size.sliding_blocks : size.full_blocks;
     const tensor::Shape shape = layer_shape(config, num_blocks);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -25,6 +26,7 @@ class KvCache {
   static Result<KvCache> create(const Config& config, kernels::Backend& backend, KvCacheSize size);
 
   kernels::KvLayer layer(int index) const { return layers_[static_cast<std::size_t>(index)]; }
+  std::span<const kernels::KvLayer> layers() const { return layers_; }
   KvCacheSize size() const { return size_; }
 
   /// Bytes that one block of a group takes over all its layers.

@@ -1,5 +1,6 @@
 #include "model/transformer.h"
 
+#include <functional>
 #include <utility>
 
 namespace gossamer::model {
@@ -10,7 +11,10 @@ Result<Transformer> Transformer::create(
   GOSSAMER_RETURN_IF_ERROR(backend.reserve(
       {.max_tokens = size.max_tokens,
        .max_sequences = size.max_sequences,
+       .max_logit_rows = size.max_logit_rows,
        .max_context = size.max_context,
+       .vocab_size = config.vocab_size,
+       .num_hidden_layers = config.num_hidden_layers,
        .hidden_size = config.hidden_size,
        .intermediate_size = config.intermediate_size,
        .num_attention_heads = config.num_attention_heads,
@@ -33,32 +37,47 @@ Transformer::Transformer(
       weights_(&weights),
       backend_(&backend),
       pool_(std::move(pool)),
-      rope_(rope_frequencies(config)) {}
+      rope_(rope_frequencies(config)) {
+  for (const LayerType type : config.layer_types) {
+    sliding_windows_.push_back(type == LayerType::kSliding ? config.sliding_window : 0);
+  }
+}
 
 tensor::View Transformer::forward(const Batch& batch, const KvCache& cache) {
-  const Activations a = pool_.first(batch.num_tokens());
-  backend_->embed(batch.tokens, weights_->embedding, a.x);
-  backend_->rope_table(
-      batch.positions, {rope_.inverse_frequencies, rope_.concentration}, a.rope_table
+  const kernels::Step step = backend_->begin_step(batch.inputs());
+  const tensor::MutableView logits = pool_.logits(step.num_logit_rows());
+  const bool done = backend_->forward(
+      {.weights = weights_,
+       .step = &step,
+       .kv = cache.layers(),
+       .sliding_windows = sliding_windows_,
+       .rope = {rope_.inverse_frequencies, rope_.concentration},
+       .rms_norm_eps = config_.rms_norm_eps,
+       .swiglu_limit = config_.swiglu_limit,
+       .logits = logits}
   );
-  for (int i = 0; i < config_.num_hidden_layers; ++i) layer(i, batch, cache.layer(i), a);
-  return logits(batch, a);
+  if (done) return logits;
+  const auto ops = [&] { operations(step, cache); };
+  backend_->run(step, std::ref(ops));  // by reference: a std::function of its own would allocate
+  return logits;
+}
+
+void Transformer::operations(const kernels::Step& step, const KvCache& cache) {
+  const Activations a = pool_.first(step.num_tokens());
+  backend_->embed(step.tokens, weights_->embedding, a.x);
+  backend_->rope_table(
+      step.positions, {rope_.inverse_frequencies, rope_.concentration}, a.rope_table
+  );
+  for (int i = 0; i < config_.num_hidden_layers; ++i) layer(i, step, cache.layer(i), a);
+  if (step.num_logit_rows() > 0) logits(step, a);
 }
 
 void Transformer::layer(
-    int index, const Batch& batch, const kernels::KvLayer& kv, const Activations& a
+    int index, const kernels::Step& step, const kernels::KvLayer& kv, const Activations& a
 ) {
   const LayerWeights& w = weights_->layers[static_cast<std::size_t>(index)];
-  const bool sliding = config_.layer_types[static_cast<std::size_t>(index)] == LayerType::kSliding;
-  const Batch::Group& group = sliding ? batch.sliding : batch.full;
-  const kernels::AttentionBatch attention_batch{
-      .cu_seqlens_q = batch.cu_seqlens_q,
-      .context_lens = batch.context_lens,
-      .block_tables = group.block_tables,
-      .slot_mapping = group.slot_mapping,
-      .sliding_window = sliding ? config_.sliding_window : 0,
-  };
-
+  const int window = sliding_windows_[static_cast<std::size_t>(index)];
+  const kernels::AttentionBatch& batch = window > 0 ? step.sliding : step.full;
   backend_->project_qkv(
       {.x = a.x,
        .norm = w.attn_norm,
@@ -68,16 +87,22 @@ void Transformer::layer(
        .v_proj = w.v,
        .rope_table = a.rope_table,
        .kv = kv,
-       .slot_mapping = group.slot_mapping,
+       .slot_mapping = batch.slot_mapping,
        .normed = a.normed,
        .q = a.q,
        .k = a.k,
        .v = a.v}
   );
   backend_->attention(
-      {.q = a.q, .sinks = w.sinks, .kv = kv, .batch = &attention_batch, .out = a.attention}
+      {.q = a.q,
+       .sinks = w.sinks,
+       .kv = kv,
+       .batch = &batch,
+       .sliding_window = window,
+       .out = a.attention}
   );
-  backend_->linear_add(a.attention, w.attn_out, a.normed, a.x);
+  // The experts' outputs come later: their memory is free.
+  backend_->linear_add(a.attention, w.attn_out, a.down.rows(0, step.num_tokens()), a.x);
   backend_->moe(
       {.x = a.x,
        .norm = w.mlp_norm,
@@ -96,16 +121,13 @@ void Transformer::layer(
   );
 }
 
-tensor::View Transformer::logits(const Batch& batch, const Activations& a) {
-  const int rows = static_cast<int>(batch.logit_rows.size());
-  const tensor::MutableView out = pool_.logits(rows);
-  if (rows == 0) return out;
-  backend_->gather_rows(a.x, batch.logit_rows, pool_.logit_x(rows));
-  backend_->rms_norm(
-      pool_.logit_x(rows), weights_->norm, config_.rms_norm_eps, pool_.logit_normed(rows)
-  );
-  backend_->unembed(pool_.logit_normed(rows), weights_->unembedding, out);
-  return out;
+void Transformer::logits(const kernels::Step& step, const Activations& a) {
+  const int rows = step.num_logit_rows();
+  const tensor::MutableView x = pool_.logit_x(rows);
+  const tensor::MutableView normed = pool_.logit_normed(rows);
+  backend_->gather_rows(a.x, step.logit_rows, x);
+  backend_->rms_norm(x, weights_->norm, config_.rms_norm_eps, normed);
+  backend_->unembed(normed, weights_->unembedding, pool_.logits(rows));
 }
 
 }  // namespace gossamer::model

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "base/result.h"
 #include "kernels/backend.h"
 #include "model/activations.h"
@@ -28,7 +31,8 @@ class Transformer {
   );
 
   /// Runs a step: writes the new tokens' keys and values into the cache, and returns the logits of
-  /// batch.logit_rows, F32 [num_rows, vocab_size], valid until the next call.
+  /// batch.logit_rows, F32 [num_rows, vocab_size], in the backend's memory and valid until the next
+  /// call.
   tensor::View forward(const Batch& batch, const KvCache& cache);
 
  private:
@@ -36,14 +40,18 @@ class Transformer {
       const Config& config, const Weights& weights, kernels::Backend& backend, ActivationPool pool
   );
 
-  void layer(int index, const Batch& batch, const kernels::KvLayer& kv, const Activations& a);
-  tensor::View logits(const Batch& batch, const Activations& a);
+  void operations(const kernels::Step& step, const KvCache& cache);
+  void layer(
+      int index, const kernels::Step& step, const kernels::KvLayer& kv, const Activations& a
+  );
+  void logits(const kernels::Step& step, const Activations& a);
 
   Config config_;
   const Weights* weights_;
   kernels::Backend* backend_;
   ActivationPool pool_;
   RopeFrequencies rope_;
+  std::vector<std::int32_t> sliding_windows_;  // [num_hidden_layers], 0: full attention
 };
 
 }  // namespace gossamer::model

@@ -53,7 +53,7 @@ std::vector<float> all_logits(
   GOSSAMER_CHECK(cache.ok());
   engine::BlockTables blocks(full, sliding, config.sliding_window, length);
   model::Batch batch;
-  batch.reserve(chunk, 1);
+  batch.reserve(chunk, 1, length);
   std::vector<float> logits;
   for (int begin = 0; begin < length; begin += chunk) {
     const int count = std::min(chunk, length - begin);
@@ -67,7 +67,7 @@ std::vector<float> all_logits(
         blocks.sliding()
     );
     for (int row = 0; row < count; ++row) batch.logit_rows.push_back(row);
-    const tensor::View out = transformer->forward(batch, *cache);
+    const tensor::View out = backend.read(transformer->forward(batch, *cache));
     logits.insert(logits.end(), out.as<float>(), out.as<float>() + out.shape().num_elements());
   }
   return logits;

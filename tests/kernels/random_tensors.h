@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -49,6 +50,13 @@ class RandomTensors {
       doubles.as<double>()[i] = static_cast<double>(floats.as<float>()[i]);
     }
     return {doubles, floats};
+  }
+
+  /// These values as an I32 view.
+  tensor::MutableView indices(std::span<const std::int32_t> values) {
+    const auto view = make(tensor::DType::kI32, {static_cast<std::int64_t>(values.size())});
+    std::copy(values.begin(), values.end(), view.as<std::int32_t>());
+    return view;
   }
 
   Linear linear(std::int64_t out, std::int64_t in) {

@@ -10,7 +10,7 @@ using testing::ElementsAre;
 
 TEST(BatchTest, LaysSequencesBackToBackWithTheirSlots) {
   Batch batch;
-  batch.reserve(8, 2);
+  batch.reserve(8, 2, 32);
   const std::vector<TokenId> prompt = {7, 8, 9};
   const std::vector<TokenId> next = {5};
   const std::vector<kernels::BlockId> full_a = {3};
@@ -25,10 +25,14 @@ TEST(BatchTest, LaysSequencesBackToBackWithTheirSlots) {
   EXPECT_THAT(batch.context_lens, ElementsAre(3, 18));
   EXPECT_THAT(batch.full.slot_mapping, ElementsAre(48, 49, 50, 65));
   EXPECT_THAT(batch.sliding.slot_mapping, ElementsAre(16, 17, 18, 33));
-  EXPECT_EQ(batch.full.block_tables[1][1], 4);
+  EXPECT_THAT(batch.full.block_table, ElementsAre(3, 0, 4));
+  EXPECT_THAT(batch.full.block_table_starts, ElementsAre(0, 1, 3));
+  EXPECT_THAT(batch.sliding.block_table, ElementsAre(1, kernels::kNoBlock, 2));
+  EXPECT_THAT(batch.inputs().sliding.block_table_starts, ElementsAre(0, 1, 3));
   batch.clear();
   EXPECT_EQ(batch.num_tokens(), 0);
   EXPECT_THAT(batch.cu_seqlens_q, ElementsAre(0));
+  EXPECT_THAT(batch.full.block_table_starts, ElementsAre(0));
 }
 
 }  // namespace

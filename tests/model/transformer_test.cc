@@ -27,7 +27,7 @@ class TransformerTest : public testing::Test {
     );
     ASSERT_TRUE(transformer.ok());
     transformer_ = std::make_unique<Transformer>(std::move(transformer).value());
-    batch_.reserve(32, 4);
+    batch_.reserve(32, 4, 64);
   }
 
   void fill_batch() {

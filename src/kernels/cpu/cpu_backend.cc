@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "kernels/cpu/elementwise.h"
+#include "kernels/host_indices.h"
 
 namespace gossamer::kernels::cpu {
 namespace {
@@ -98,15 +99,13 @@ void CpuBackend::for_rows(std::int64_t rows, std::int64_t floats_per_row, TaskRe
   pool_.run(static_cast<std::size_t>(rows), row);
 }
 
-void CpuBackend::embed(std::span<const TokenId> tokens, View embedding, MutableView x) {
+void CpuBackend::embed(View tokens, View embedding, MutableView x) {
   const std::int64_t hidden = embedding.shape()[1];
-  for (std::size_t t = 0; t < tokens.size(); ++t) {
-    GOSSAMER_CHECK(tokens[t] < embedding.shape()[0]);
-    widen_row(
-        embedding.as<BFloat16>() + tokens[t] * hidden,
-        static_cast<std::size_t>(hidden),
-        x.as<float>() + static_cast<std::int64_t>(t) * hidden
-    );
+  float* out = x.as<float>();
+  for (const std::int32_t token : host_indices(tokens)) {
+    GOSSAMER_CHECK(0 <= token && token < embedding.shape()[0]);
+    widen_row(embedding.as<BFloat16>() + token * hidden, static_cast<std::size_t>(hidden), out);
+    out += hidden;
   }
 }
 
@@ -172,22 +171,17 @@ void CpuBackend::add(View y, MutableView x) {
   );
 }
 
-void CpuBackend::rope_table(
-    std::span<const std::int32_t> positions, const Rope& rope, MutableView table
-) {
+void CpuBackend::rope_table(View positions, const Rope& rope, MutableView table) {
   const std::size_t half = rope.inverse_frequencies.size();
-  for_rows(
-      static_cast<std::int64_t>(positions.size()),
-      static_cast<std::int64_t>(64 * half),
-      [&](std::size_t t, int) {
-        float* row = table.as<float>() + 2 * half * t;
-        for (std::size_t i = 0; i < half; ++i) {
-          const double angle = positions[t] * rope.inverse_frequencies[i];
-          row[i] = static_cast<float>(std::cos(angle) * rope.concentration);
-          row[half + i] = static_cast<float>(std::sin(angle) * rope.concentration);
-        }
-      }
-  );
+  for_rows(positions.shape()[0], static_cast<std::int64_t>(64 * half), [&](std::size_t t, int) {
+    const std::int32_t position = positions.as<std::int32_t>()[t];
+    float* row = table.as<float>() + 2 * half * t;
+    for (std::size_t i = 0; i < half; ++i) {
+      const double angle = position * rope.inverse_frequencies[i];
+      row[i] = static_cast<float>(std::cos(angle) * rope.concentration);
+      row[half + i] = static_cast<float>(std::sin(angle) * rope.concentration);
+    }
+  });
 }
 
 void CpuBackend::rotate(View table, MutableView x) {
@@ -206,20 +200,13 @@ void CpuBackend::rotate(View table, MutableView x) {
   });
 }
 
-void CpuBackend::store_kv(
-    View k, View v, std::span<const std::int64_t> slot_mapping, const KvLayer& kv
-) {
+void CpuBackend::store_kv(View k, View v, View slot_mapping, const KvLayer& kv) {
   const KvCells cells = kv_cells(kv);
   const std::size_t stride = cells.num_kv_heads * cells.head_dim;
-  for_rows(
-      static_cast<std::int64_t>(slot_mapping.size()),
-      static_cast<std::int64_t>(stride),
-      [&](std::size_t t, int) {
-        cpu::store_kv(
-            cells, slot_mapping[t], k.as<float>() + t * stride, v.as<float>() + t * stride
-        );
-      }
-  );
+  const std::int32_t* slots = slot_mapping.as<std::int32_t>();
+  for_rows(k.shape()[0], static_cast<std::int64_t>(stride), [&](std::size_t t, int) {
+    cpu::store_kv(cells, slots[t], k.as<float>() + t * stride, v.as<float>() + t * stride);
+  });
 }
 
 void CpuBackend::project_qkv(const QkvArgs& args) {
@@ -240,10 +227,12 @@ void CpuBackend::attention(const AttentionArgs& args) {
   const KvCells cells = kv_cells(args.kv);
   const auto heads = static_cast<std::size_t>(args.q.shape()[1]);
   const std::size_t group = heads / cells.num_kv_heads;
+  const std::int32_t* starts = batch.cu_seqlens_q.as<std::int32_t>();
+  const std::int32_t* context_lens = batch.context_lens.as<std::int32_t>();
   tiles_.clear();
-  for (int s = 0; s < batch.num_sequences(); ++s) {
-    const std::int32_t end = batch.cu_seqlens_q[static_cast<std::size_t>(s) + 1];
-    for (std::int32_t row = batch.cu_seqlens_q[static_cast<std::size_t>(s)]; row < end;) {
+  for (int s = 0; s < batch.num_sequences; ++s) {
+    const std::int32_t end = starts[s + 1];
+    for (std::int32_t row = starts[s]; row < end;) {
       const std::int32_t count = std::min<std::int32_t>(end - row, kAttentionTileTokens);
       tiles_.push_back({s, row, count});
       row += count;
@@ -252,7 +241,7 @@ void CpuBackend::attention(const AttentionArgs& args) {
   pool_.run(tiles_.size() * cells.num_kv_heads, [&](std::size_t task, int thread) {
     const TileWork& work = tiles_[task / cells.num_kv_heads];
     const std::size_t kv_head = task % cells.num_kv_heads;
-    const auto s = static_cast<std::size_t>(work.sequence);
+    const int s = work.sequence;
     const std::size_t offset =
         (static_cast<std::size_t>(work.first_row) * heads + kv_head * group) * cells.head_dim;
     attend(
@@ -264,22 +253,20 @@ void CpuBackend::attention(const AttentionArgs& args) {
          .group_size = group,
          .sinks = args.sinks.as<BFloat16>() + kv_head * group,
          .kv_head = kv_head,
-         .position = batch.context_lens[s] - (batch.cu_seqlens_q[s + 1] - work.first_row),
-         .window = batch.sliding_window,
-         .block_table = batch.block_tables[s]},
+         .position = context_lens[s] - (starts[s + 1] - work.first_row),
+         .window = args.sliding_window,
+         .block_table = host_block_table(batch, s)},
         thread_scratch(thread)
     );
   });
 }
 
-void CpuBackend::route(
-    View router_logits, std::span<std::int32_t> expert_ids, MutableView expert_weights
-) {
+void CpuBackend::route(View router_logits, MutableView expert_ids, MutableView expert_weights) {
   const auto num_experts = static_cast<std::size_t>(router_logits.shape()[1]);
   const auto per_token = static_cast<std::size_t>(expert_weights.shape()[1]);
   for (std::size_t t = 0; t < static_cast<std::size_t>(router_logits.shape()[0]); ++t) {
     const std::span<const float> logits(router_logits.as<float>() + t * num_experts, num_experts);
-    const std::span<std::int32_t> ids = expert_ids.subspan(t * per_token, per_token);
+    const std::span ids(expert_ids.as<std::int32_t>() + t * per_token, per_token);
     float* weights = expert_weights.as<float>() + t * per_token;
     select_top(logits, ids);
     float sum = 0;
@@ -313,18 +300,17 @@ void CpuBackend::group_by_expert(
   }
 }
 
-void CpuBackend::expert_linear(
-    View x, std::span<const std::int32_t> expert_ids, const ExpertLinear& layer, MutableView y
-) {
+void CpuBackend::expert_linear(View x, View expert_ids, const ExpertLinear& layer, MutableView y) {
+  const std::span<const std::int32_t> ids = host_indices(expert_ids);
   const auto rows = static_cast<std::size_t>(layer.weight.rows());
   const auto columns = static_cast<std::size_t>(layer.weight.columns());
   const auto x_rows = static_cast<std::size_t>(x.shape()[0]);
-  const std::size_t outputs_per_row = expert_ids.size() / x_rows;
+  const std::size_t outputs_per_row = ids.size() / x_rows;
   for_rows(x.shape()[0], layer.weight.columns(), [&](std::size_t t, int) {
     split_blocks(x.as<float>() + t * columns, columns, split_x_.data() + t * columns);
   });
-  group_by_expert(expert_ids, layer.weight.num_matrices());
-  for (std::size_t i = 0; i < expert_ids.size(); ++i) {
+  group_by_expert(ids, layer.weight.num_matrices());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto output = static_cast<std::size_t>(order_[i]);
     x_rows_[i] = split_x_.data() + output / outputs_per_row * columns;
     y_rows_[i] = y.as<float>() + output * rows;
@@ -368,14 +354,11 @@ void CpuBackend::combine_experts(View y, View weights, MutableView x) {
   });
 }
 
-void CpuBackend::gather_rows(View x, std::span<const std::int32_t> rows, MutableView out) {
+void CpuBackend::gather_rows(View x, View rows, MutableView out) {
   const std::int64_t width = x.shape()[1];
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::copy_n(
-        x.as<float>() + rows[i] * width,
-        width,
-        out.as<float>() + static_cast<std::int64_t>(i) * width
-    );
+  float* to = out.as<float>();
+  for (const std::int32_t row : host_indices(rows)) {
+    to = std::copy_n(x.as<float>() + row * width, width, to);
   }
 }
 

@@ -25,24 +25,19 @@ class CpuBackend final : public Backend {
   Result<std::unique_ptr<tensor::Buffer>> allocate(std::size_t size_bytes) override;
   Status reserve(const StepLimits& limits) override;
 
-  void embed(std::span<const TokenId> tokens, View embedding, MutableView x) override;
+  void embed(View tokens, View embedding, MutableView x) override;
   void rms_norm(View x, View scale, double eps, MutableView y) override;
   void linear(View x, const Linear& layer, MutableView y) override;
   void add(View y, MutableView x) override;
-  void rope_table(std::span<const std::int32_t> positions, const Rope& rope, MutableView table)
-      override;
+  void rope_table(View positions, const Rope& rope, MutableView table) override;
   void rotate(View table, MutableView x) override;
-  void store_kv(View k, View v, std::span<const std::int64_t> slot_mapping, const KvLayer& kv)
-      override;
+  void store_kv(View k, View v, View slot_mapping, const KvLayer& kv) override;
   void attention(const AttentionArgs& args) override;
-  void route(View router_logits, std::span<std::int32_t> expert_ids, MutableView expert_weights)
-      override;
-  void expert_linear(
-      View x, std::span<const std::int32_t> expert_ids, const ExpertLinear& layer, MutableView y
-  ) override;
+  void route(View router_logits, MutableView expert_ids, MutableView expert_weights) override;
+  void expert_linear(View x, View expert_ids, const ExpertLinear& layer, MutableView y) override;
   void swiglu(View x, double limit, MutableView y) override;
   void combine_experts(View y, View weights, MutableView x) override;
-  void gather_rows(View x, std::span<const std::int32_t> rows, MutableView out) override;
+  void gather_rows(View x, View rows, MutableView out) override;
   void unembed(View x, View unembedding, MutableView logits) override;
 
   // Overrides: one parallel loop instead of three; the residual added where the product is stored.

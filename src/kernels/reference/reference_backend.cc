@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/host_indices.h"
 #include "tensor/mxfp4.h"
 
 namespace gossamer::kernels::reference {
@@ -113,13 +114,13 @@ Status ReferenceBackend::reserve(const StepLimits& limits) {
   return {};
 }
 
-void ReferenceBackend::embed(std::span<const TokenId> tokens, View embedding, MutableView x) {
+void ReferenceBackend::embed(View tokens, View embedding, MutableView x) {
   const std::int64_t hidden = embedding.shape()[1];
-  for (std::size_t t = 0; t < tokens.size(); ++t) {
-    GOSSAMER_CHECK(tokens[t] < embedding.shape()[0]);
-    const BFloat16* row = embedding.as<BFloat16>() + tokens[t] * hidden;
-    double* out = x.as<double>() + static_cast<std::int64_t>(t) * hidden;
-    for (std::int64_t i = 0; i < hidden; ++i) out[i] = static_cast<double>(row[i].to_float());
+  double* out = x.as<double>();
+  for (const std::int32_t token : host_indices(tokens)) {
+    GOSSAMER_CHECK(0 <= token && token < embedding.shape()[0]);
+    const BFloat16* row = embedding.as<BFloat16>() + token * hidden;
+    for (std::int64_t i = 0; i < hidden; ++i) *out++ = static_cast<double>(row[i].to_float());
   }
 }
 
@@ -154,17 +155,16 @@ void ReferenceBackend::add(View y, MutableView x) {
     x.as<double>()[i] += y.as<double>()[i];
 }
 
-void ReferenceBackend::rope_table(
-    std::span<const std::int32_t> positions, const Rope& rope, MutableView table
-) {
+void ReferenceBackend::rope_table(View positions, const Rope& rope, MutableView table) {
   const std::size_t half = rope.inverse_frequencies.size();
-  for (std::size_t t = 0; t < positions.size(); ++t) {
-    double* row = table.as<double>() + 2 * half * t;
+  double* row = table.as<double>();
+  for (const std::int32_t position : host_indices(positions)) {
     for (std::size_t i = 0; i < half; ++i) {
-      const double angle = positions[t] * rope.inverse_frequencies[i];
+      const double angle = position * rope.inverse_frequencies[i];
       row[i] = std::cos(angle) * rope.concentration;
       row[half + i] = std::sin(angle) * rope.concentration;
     }
+    row += 2 * half;
   }
 }
 
@@ -187,15 +187,14 @@ void ReferenceBackend::rotate(View table, MutableView x) {
   }
 }
 
-void ReferenceBackend::store_kv(
-    View k, View v, std::span<const std::int64_t> slot_mapping, const KvLayer& kv
-) {
+void ReferenceBackend::store_kv(View k, View v, View slot_mapping, const KvLayer& kv) {
   const std::int64_t heads = k.shape()[1];
   const std::int64_t head_dim = k.shape()[2];
-  for (std::size_t t = 0; t < slot_mapping.size(); ++t) {
+  const std::int32_t* slots = slot_mapping.as<std::int32_t>();
+  for (std::int64_t t = 0; t < k.shape()[0]; ++t) {
     for (std::int64_t head = 0; head < heads; ++head) {
-      const std::int64_t from = (static_cast<std::int64_t>(t) * heads + head) * head_dim;
-      const std::int64_t to = kv_offset(kv.keys.shape(), slot_mapping[t], head);
+      const std::int64_t from = (t * heads + head) * head_dim;
+      const std::int64_t to = kv_offset(kv.keys.shape(), slots[t], head);
       std::copy_n(k.as<double>() + from, head_dim, kv.keys.as<double>() + to);
       std::copy_n(v.as<double>() + from, head_dim, kv.values.as<double>() + to);
     }
@@ -204,31 +203,31 @@ void ReferenceBackend::store_kv(
 
 void ReferenceBackend::attention(const AttentionArgs& args) {
   const AttentionBatch& batch = *args.batch;
-  for (int s = 0; s < batch.num_sequences(); ++s) {
-    const auto index = static_cast<std::size_t>(s);
-    const std::int64_t begin = batch.cu_seqlens_q[index];
-    const std::int64_t end = batch.cu_seqlens_q[index + 1];
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t position = batch.context_lens[index] - (end - row);
-      const std::int64_t first =
-          batch.sliding_window > 0 ? std::max<std::int64_t>(0, position - batch.sliding_window + 1)
-                                   : 0;
+  const std::int32_t* starts = batch.cu_seqlens_q.as<std::int32_t>();
+  const std::int32_t* context_lens = batch.context_lens.as<std::int32_t>();
+  for (int s = 0; s < batch.num_sequences; ++s) {
+    const std::int64_t end = starts[s + 1];
+    for (std::int64_t row = starts[s]; row < end; ++row) {
+      const std::int64_t position = context_lens[s] - (end - row);
+      const std::int64_t first = args.sliding_window > 0
+                                     ? std::max<std::int64_t>(0, position - args.sliding_window + 1)
+                                     : 0;
       for (std::int64_t head = 0; head < args.q.shape()[1]; ++head) {
-        attend(args, {row, head, first, position, batch.block_tables[index]}, scores_);
+        attend(args, {row, head, first, position, host_block_table(batch, s)}, scores_);
       }
     }
   }
 }
 
 void ReferenceBackend::route(
-    View router_logits, std::span<std::int32_t> expert_ids, MutableView expert_weights
+    View router_logits, MutableView expert_ids, MutableView expert_weights
 ) {
   const std::int64_t num_experts = router_logits.shape()[1];
   const std::int64_t per_token = expert_weights.shape()[1];
   for (std::int64_t t = 0; t < router_logits.shape()[0]; ++t) {
     const double* logits = router_logits.as<double>() + t * num_experts;
-    const std::span<std::int32_t> ids = expert_ids.subspan(
-        static_cast<std::size_t>(t * per_token), static_cast<std::size_t>(per_token)
+    const std::span ids(
+        expert_ids.as<std::int32_t>() + t * per_token, static_cast<std::size_t>(per_token)
     );
     double* weights = expert_weights.as<double>() + t * per_token;
     double sum = 0;
@@ -249,14 +248,14 @@ void ReferenceBackend::route(
 }
 
 void ReferenceBackend::expert_linear(
-    View x, std::span<const std::int32_t> expert_ids, const ExpertLinear& layer, MutableView y
+    View x, View expert_ids, const ExpertLinear& layer, MutableView y
 ) {
   const std::int64_t rows = layer.weight.rows();
   const std::int64_t columns = layer.weight.columns();
-  const auto num_outputs = static_cast<std::int64_t>(expert_ids.size());
+  const std::int64_t num_outputs = expert_ids.shape()[0];
   const std::int64_t outputs_per_row = num_outputs / x.shape()[0];
   for (std::int64_t i = 0; i < num_outputs; ++i) {
-    const std::int64_t expert = expert_ids[static_cast<std::size_t>(i)];
+    const std::int64_t expert = expert_ids.as<std::int32_t>()[i];
     const double* in = x.as<double>() + (i / outputs_per_row) * columns;
     for (std::int64_t r = 0; r < rows; ++r) {
       y.as<double>()[i * rows + r] =
@@ -286,14 +285,11 @@ void ReferenceBackend::combine_experts(View y, View weights, MutableView x) {
   }
 }
 
-void ReferenceBackend::gather_rows(View x, std::span<const std::int32_t> rows, MutableView out) {
+void ReferenceBackend::gather_rows(View x, View rows, MutableView out) {
   const std::int64_t width = x.shape()[1];
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::copy_n(
-        x.as<double>() + rows[i] * width,
-        width,
-        out.as<double>() + static_cast<std::int64_t>(i) * width
-    );
+  double* to = out.as<double>();
+  for (const std::int32_t row : host_indices(rows)) {
+    to = std::copy_n(x.as<double>() + row * width, width, to);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/cpu_backend.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
@@ -10,6 +11,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/host_indices.h"
 #include "kernels/reference/reference_backend.h"
 #include "tests/kernels/random_tensors.h"
 
@@ -18,6 +20,8 @@ namespace {
 
 using reference::ReferenceBackend;
 using tensor::DType;
+using testing::ElementsAre;
+using testing::ElementsAreArray;
 
 // docs/numerics.md derives these from float's 2^-24.
 constexpr double kProductTolerance = 2e-6;
@@ -54,7 +58,7 @@ class CpuBackendTest : public testing::TestWithParam<std::int64_t> {
 
 TEST_P(CpuBackendTest, EmbedWidensTheRowsAsked) {
   const View embedding = random_.bf16({50, 33}, 1);
-  const std::vector<TokenId> tokens = {0, 49, 7, 7};
+  const View tokens = random_.indices(std::vector{0, 49, 7, 7});
   const auto x = random_.make(DType::kF32, {4, 33});
   const auto expected = random_.make(DType::kF64, {4, 33});
   backend_->embed(tokens, embedding, x);
@@ -108,8 +112,10 @@ TEST_P(CpuBackendTest, ExpertLinearMatchesForEveryTileEdge) {
     for (const std::int64_t out : {1, 3, 4, 5, 48, 53}) {
       for (const std::int64_t tokens : {1, 2, 9, 40}) {
         const ExpertLinear layer = random_.experts(5, out, in);
-        std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens) * 4);
-        for (auto& id : ids) id = static_cast<std::int32_t>(random_.random()() % 5);
+        const auto ids = random_.make(DType::kI32, {tokens * 4});
+        for (std::int64_t i = 0; i < tokens * 4; ++i) {
+          ids.as<std::int32_t>()[i] = static_cast<std::int32_t>(random_.random()() % 5);
+        }
         for (const std::int64_t x_rows : {tokens, tokens * 4}) {
           const auto [x64, x32] = random_.activations({x_rows, in}, 1);
           const auto y = random_.make(DType::kF32, {tokens * 4, out});
@@ -139,6 +145,7 @@ TEST_P(CpuBackendTest, ExpertLinearTakesEveryCodeAndScale) {
   limits.num_experts = 255;
   ASSERT_TRUE(backend_->reserve(limits).ok());
   for (std::int32_t e = 2; e < 240; ++e) {
+    const View ids = random_.indices({&e, 1});
     for (std::int64_t value = 0; value < 32; ++value) {
       const auto x64 = random_.make(DType::kF64, {1, 32});
       const auto x32 = random_.make(DType::kF32, {1, 32});
@@ -146,8 +153,8 @@ TEST_P(CpuBackendTest, ExpertLinearTakesEveryCodeAndScale) {
       x32.as<float>()[value] = 1;
       const auto y = random_.make(DType::kF32, {1, 1});
       const auto expected = random_.make(DType::kF64, {1, 1});
-      backend_->expert_linear(x32, {&e, 1}, layer, y);
-      reference_.expert_linear(x64, {&e, 1}, layer, expected);
+      backend_->expert_linear(x32, ids, layer, y);
+      reference_.expert_linear(x64, ids, layer, expected);
       ASSERT_EQ(y.as<float>()[0], static_cast<float>(expected.as<double>()[0]))
           << e << ", " << value;
     }
@@ -159,7 +166,7 @@ TEST_P(CpuBackendTest, RopeMatchesAtFarPositions) {
   for (std::size_t i = 0; i < 32; ++i)
     frequencies[i] = std::pow(150000.0, -static_cast<double>(i) / 32);
   const Rope rope{frequencies, 1.3465735902799727};
-  const std::vector<std::int32_t> positions = {0, 1, 127, 4096, 131071};
+  const View positions = random_.indices(std::vector{0, 1, 127, 4096, 131071});
   const auto table32 = random_.make(DType::kF32, {5, 64});
   const auto table64 = random_.make(DType::kF64, {5, 64});
   backend_->rope_table(positions, rope, table32);
@@ -179,14 +186,14 @@ TEST_P(CpuBackendTest, RouteKeepsTheBestAndBreaksTiesLow) {
     logits32.as<float>()[i] = values[i];
     logits64.as<double>()[i] = static_cast<double>(values[i]);
   }
-  std::vector<std::int32_t> ids(12);
-  std::vector<std::int32_t> expected_ids(12);
+  const auto ids = random_.make(DType::kI32, {12});
+  const auto expected_ids = random_.make(DType::kI32, {12});
   const auto weights = random_.make(DType::kF32, {3, 4});
   const auto expected = random_.make(DType::kF64, {3, 4});
   backend_->route(logits32, ids, weights);
   reference_.route(logits64, expected_ids, expected);
-  EXPECT_EQ(ids, (std::vector<std::int32_t>{2, 3, 1, 4, 0, 1, 2, 3, 1, 3, 4, 0}));
-  EXPECT_EQ(ids, expected_ids);
+  EXPECT_THAT(host_indices(ids), ElementsAre(2, 3, 1, 4, 0, 1, 2, 3, 1, 3, 4, 0));
+  EXPECT_THAT(host_indices(expected_ids), ElementsAreArray(host_indices(ids)));
   EXPECT_LE(relative_error(weights, expected), kElementTolerance);
 }
 
@@ -210,7 +217,7 @@ TEST_P(CpuBackendTest, CombineAndGatherMatch) {
   backend_->combine_experts(y32, w32, x32);
   reference_.combine_experts(y64, w64, x64);
   EXPECT_LE(relative_error(x32, x64), kElementTolerance);
-  const std::vector<std::int32_t> rows = {2, 0};
+  const View rows = random_.indices(std::vector{2, 0});
   const auto out32 = random_.make(DType::kF32, {2, 97});
   const auto out64 = random_.make(DType::kF64, {2, 97});
   backend_->gather_rows(x32, rows, out32);
@@ -246,46 +253,51 @@ class CpuAttention {
     const View sinks = random_.bf16({test_.heads}, 2);
     const auto out32 = random_.make(DType::kF32, shape);
     const auto out64 = random_.make(DType::kF64, shape);
-    std::vector<std::span<const BlockId>> tables(tables_.begin(), tables_.end());
-    const AttentionBatch batch{cu_seqlens_, context_lens_, tables, {}, test_.window};
-    cpu.attention({q32, sinks, kv32_, &batch, out32});
-    ref.attention({q64, sinks, kv64_, &batch, out64});
+    const Step step = cpu.begin_step(inputs());
+    cpu.attention({q32, sinks, kv32_, &step.full, test_.window, out32});
+    ref.attention({q64, sinks, kv64_, &step.full, test_.window, out64});
     return relative_error(out32, out64);
   }
 
  private:
   void lay_out_blocks() {
+    BlockId num_blocks = 0;
     for (const auto& [count, context] : test_.sequences) {
       cu_seqlens_.push_back(cu_seqlens_.back() + count);
       context_lens_.push_back(context);
-      tables_.emplace_back();
-      for (int position = 0; position < context; position += kBlockSize) {
-        tables_.back().push_back(num_blocks_++);
-      }
+      num_blocks += (context + kBlockSize - 1) / kBlockSize;
+      table_starts_.push_back(num_blocks);
     }
     // Any order of blocks must do.
-    std::vector<BlockId> shuffled(static_cast<std::size_t>(num_blocks_));
-    std::iota(shuffled.begin(), shuffled.end(), 0);
-    std::shuffle(shuffled.begin(), shuffled.end(), random_.random());
-    for (auto& table : tables_) {
-      for (BlockId& block : table) block = shuffled[static_cast<std::size_t>(block)];
-    }
+    table_.resize(static_cast<std::size_t>(num_blocks));
+    std::iota(table_.begin(), table_.end(), 0);
+    std::shuffle(table_.begin(), table_.end(), random_.random());
+  }
+
+  StepInputs inputs() const {
+    return {
+        .cu_seqlens_q = cu_seqlens_,
+        .context_lens = context_lens_,
+        .full = {.block_table = table_, .block_table_starts = table_starts_}};
   }
 
   void fill_cache(CpuBackend& cpu, ReferenceBackend& ref) {
-    const tensor::Shape shape{num_blocks_, test_.kv_heads, kBlockSize, test_.head_dim};
+    const auto num_blocks = static_cast<std::int64_t>(table_.size());
+    const tensor::Shape shape{num_blocks, test_.kv_heads, kBlockSize, test_.head_dim};
     kv32_ = {random_.make(DType::kF32, shape), random_.make(DType::kF32, shape)};
     kv64_ = {random_.make(DType::kF64, shape), random_.make(DType::kF64, shape)};
     // What no query may see must not matter, whatever is there.
     for (const MutableView view : {kv32_.keys, kv32_.values}) {
       std::fill_n(view.as<float>(), view.shape().num_elements(), std::nanf(""));
     }
-    for (std::size_t s = 0; s < tables_.size(); ++s) {
-      std::vector<std::int64_t> slots;
+    for (std::size_t s = 0; s < context_lens_.size(); ++s) {
+      std::vector<std::int32_t> positions;
       for (int position = 0; position < context_lens_[s]; ++position) {
-        const BlockId block = tables_[s][static_cast<std::size_t>(position / kBlockSize)];
-        slots.push_back(std::int64_t{block} * kBlockSize + position % kBlockSize);
+        const int entry = table_starts_[s] + position / kBlockSize;
+        const BlockId block = table_[static_cast<std::size_t>(entry)];
+        positions.push_back(block * kBlockSize + position % kBlockSize);
       }
+      const View slots = random_.indices(positions);
       const tensor::Shape kv{context_lens_[s], test_.kv_heads, test_.head_dim};
       const auto [k64, k32] = random_.activations(kv, 1);
       const auto [v64, v32] = random_.activations(kv, 1);
@@ -298,8 +310,8 @@ class CpuAttention {
   RandomTensors& random_;
   std::vector<std::int32_t> cu_seqlens_{0};
   std::vector<std::int32_t> context_lens_;
-  std::vector<std::vector<BlockId>> tables_;
-  BlockId num_blocks_ = 0;
+  std::vector<BlockId> table_;
+  std::vector<std::int32_t> table_starts_{0};
   KvLayer kv32_;
   KvLayer kv64_;
 };
@@ -337,7 +349,6 @@ TEST_P(CpuBackendTest, MoeMatchesTheReferenceComposition) {
   const View norm = random_.bf16({320}, 1);
   const auto [x64, x32] = random_.activations({tokens, 320}, 1);
   const auto run = [&](Backend& backend, DType dtype, MutableView x) {
-    std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens) * 4);
     backend.moe(
         {.x = x,
          .norm = norm,
@@ -348,7 +359,7 @@ TEST_P(CpuBackendTest, MoeMatchesTheReferenceComposition) {
          .swiglu_limit = 7,
          .normed = random_.make(dtype, {tokens, 320}),
          .router_logits = random_.make(dtype, {tokens, 16}),
-         .expert_ids = ids,
+         .expert_ids = random_.make(DType::kI32, {tokens * 4}),
          .expert_weights = random_.make(dtype, {tokens, 4}),
          .gate_up_out = random_.make(dtype, {tokens * 4, 192}),
          .hidden = random_.make(dtype, {tokens * 4, 96}),
