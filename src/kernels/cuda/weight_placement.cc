@@ -37,6 +37,7 @@ class Placer {
   }
 
   View packed(View host) {
+    if (host.empty()) return host;
     const std::int64_t rows = host.shape()[0];
     const std::int64_t columns = host.shape()[1];
     const std::size_t row_bytes = static_cast<std::size_t>(columns) * size_of(host.dtype());
@@ -56,6 +57,7 @@ class Placer {
   }
 
   Mxfp4View packed(const Mxfp4View& host) {
+    if (host.blocks.empty()) return host;
     const std::int64_t rows = host.rows();
     const std::int64_t columns = host.columns();
     const std::int64_t matrix_bytes = packed_fp4_bytes(rows, columns);

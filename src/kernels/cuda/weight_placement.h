@@ -40,8 +40,9 @@ struct WeightPlacement {
 /// The memory of the device that the weights take.
 std::size_t placed_bytes(const Weights& host);
 
-/// Places weights in placed_bytes() of the device's memory. No piece has more than max_piece_bytes,
-/// or where that is not enough, 16 rows. The heads of q and k must have a multiple of 16 rows.
+/// Places weights in placed_bytes() of the device's memory. What is empty stays empty. No piece has
+/// more than max_piece_bytes, or where that is not enough, 16 rows. The heads of q and k must have
+/// a multiple of 16 rows.
 WeightPlacement place_weights(const Weights& host, std::byte* memory, std::size_t max_piece_bytes);
 
 }  // namespace gossamer::kernels::cuda
