@@ -14,7 +14,7 @@
 
 #include "base/mapped_file.h"
 #include "base/stopwatch.h"
-#include "kernels/cuda/memory.cuh"
+#include "kernels/cuda/read_bandwidth.h"
 #include "kernels/cuda/weight_loader.cuh"
 
 namespace gossamer::kernels::cuda {
@@ -115,7 +115,8 @@ void run(int num_layers, const std::filesystem::path& folder) {
   const auto path = folder / "weight_loader_bench.bytes";
   write_random(path, weights.size_bytes());
   fmt::print("{} layers, {:.2f} GB\n", num_layers, static_cast<double>(weights.size_bytes()) / 1e9);
-  check(cudaFree(nullptr), "cudaFree");  // makes the context
+  const auto rate = measure_read_bandwidth(0, std::size_t{8} << 30U, 11);
+  if (rate.ok()) fmt::print("the device reads its own memory at {:.0f} GB/s\n", *rate / 1e9);
   for (const std::size_t mebibytes : {2, 4, 8, 16}) {
     for (const int num_threads : {1, 4, 8, 16})
       measure(path, num_layers, {num_threads, mebibytes << 20U});
