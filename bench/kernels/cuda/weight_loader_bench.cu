@@ -117,8 +117,8 @@ void run(int num_layers, const std::filesystem::path& folder) {
   fmt::print("{} layers, {:.2f} GB\n", num_layers, static_cast<double>(weights.size_bytes()) / 1e9);
   const auto rate = measure_read_bandwidth(0, std::size_t{8} << 30U, 11);
   if (rate.ok()) fmt::print("the device reads its own memory at {:.0f} GB/s\n", *rate / 1e9);
-  for (const std::size_t mebibytes : {2, 4, 8, 16}) {
-    for (const int num_threads : {1, 4, 8, 16})
+  for (const std::size_t mebibytes : {1, 2, 4, 8}) {
+    for (const int num_threads : {1, 4, 8, 12})
       measure(path, num_layers, {num_threads, mebibytes << 20U});
   }
   std::filesystem::remove(path);

@@ -11,7 +11,7 @@ namespace gossamer::kernels::cuda {
 /// memory, and one that the device fetches from there and packs.
 struct WeightTransfer {
   int num_threads = 8;
-  std::size_t piece_bytes = std::size_t{8} << 20U;
+  std::size_t piece_bytes = std::size_t{2} << 20U;
 };
 
 /// Brings weights to the current device, laid out as weight_placement.h says. The device needs
