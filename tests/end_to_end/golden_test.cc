@@ -5,19 +5,12 @@
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 
-#include <cmath>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <tuple>
 
-#include "engine/block_tables.h"
 #include "engine/engine.h"
-#include "kernels/cpu/cpu_backend.h"
-#include "kernels/reference/reference_backend.h"
-#include "model/batch.h"
-#include "model/kv_cache.h"
-#include "model/transformer.h"
+#include "tests/end_to_end/model_runs.h"
 
 namespace gossamer::end_to_end {
 namespace {
@@ -26,62 +19,14 @@ constexpr int kNumPrompts = 5;
 constexpr double kReferenceTolerance = 1e-5;
 constexpr double kCpuTolerance = 1e-4;
 
-std::unique_ptr<kernels::Backend> make_backend(const std::string& name, int num_threads) {
-  if (name == "reference") return std::make_unique<kernels::reference::ReferenceBackend>();
-  return std::make_unique<kernels::cpu::CpuBackend>(num_threads);
-}
-
-/// The logits of every position, [tokens, vocab], fed in chunks through the paged cache.
+/// The same of a checkpoint that the backend reads where it is.
 std::vector<float> all_logits(
     const checkpoint::Checkpoint& checkpoint,
     kernels::Backend& backend,
     const std::vector<TokenId>& tokens,
     int chunk
 ) {
-  const model::Config& config = checkpoint.config();
-  const int length = static_cast<int>(tokens.size());
-  auto transformer = model::Transformer::create(
-      config,
-      checkpoint.weights(),
-      backend,
-      {.max_tokens = chunk, .max_sequences = 1, .max_logit_rows = chunk, .max_context = length}
-  );
-  GOSSAMER_CHECK(transformer.ok());
-  engine::BlockPool full(engine::blocks_for(length));
-  engine::BlockPool sliding(engine::max_sliding_blocks(config.sliding_window, chunk, length));
-  auto cache = model::KvCache::create(config, backend, {full.num_blocks(), sliding.num_blocks()});
-  GOSSAMER_CHECK(cache.ok());
-  engine::BlockTables blocks(full, sliding, config.sliding_window, length);
-  model::Batch batch;
-  batch.reserve(chunk, 1, length);
-  std::vector<float> logits;
-  for (int begin = 0; begin < length; begin += chunk) {
-    const int count = std::min(chunk, length - begin);
-    blocks.release_passed(begin);
-    blocks.grow(begin + count);
-    batch.clear();
-    batch.add_sequence(
-        std::span(tokens).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)),
-        begin,
-        blocks.full(),
-        blocks.sliding()
-    );
-    for (int row = 0; row < count; ++row) batch.logit_rows.push_back(row);
-    const tensor::View out = backend.read(transformer->forward(batch, *cache));
-    logits.insert(logits.end(), out.as<float>(), out.as<float>() + out.shape().num_elements());
-  }
-  return logits;
-}
-
-double relative_l2(const std::vector<float>& values, const std::vector<float>& expected) {
-  GOSSAMER_CHECK(values.size() == expected.size());
-  double difference = 0;
-  double norm = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    difference += std::pow(static_cast<double>(values[i]) - expected[i], 2);
-    norm += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(difference / norm);
+  return end_to_end::all_logits(checkpoint.config(), checkpoint.weights(), backend, tokens, chunk);
 }
 
 std::vector<TokenId> greedy(

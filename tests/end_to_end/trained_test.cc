@@ -8,9 +8,8 @@
 #include <tuple>
 
 #include "engine/engine.h"
-#include "kernels/cpu/cpu_backend.h"
-#include "kernels/reference/reference_backend.h"
 #include "tests/end_to_end/golden.h"
+#include "tests/end_to_end/model_runs.h"
 
 namespace gossamer::end_to_end {
 namespace {
@@ -27,17 +26,11 @@ TEST_P(TrainedTest, ContinuesEveryPromptAsTransformersDoes) {
   auto opened = checkpoint::Checkpoint::open(source(directory));
   ASSERT_TRUE(opened.ok()) << opened.error().message;
   const checkpoint::Checkpoint checkpoint = std::move(opened).value();
-  std::unique_ptr<kernels::Backend> backend;
-  if (backend_name == "reference") {
-    backend = std::make_unique<kernels::reference::ReferenceBackend>();
-  } else {
-    backend = std::make_unique<kernels::cpu::CpuBackend>(2);
-  }
+  const auto backend = make_backend(backend_name, 2);
+  if (backend == nullptr) GTEST_SKIP() << "no CUDA device";
+  const kernels::ResidentWeights resident = load(*backend, checkpoint.weights());
   auto engine = engine::Engine::create(
-      checkpoint.config(),
-      checkpoint.weights(),
-      *backend,
-      {.context_length = 1024, .max_sequences = 8}
+      checkpoint.config(), resident.weights, *backend, {.context_length = 1024, .max_sequences = 8}
   );
   ASSERT_TRUE(engine.ok());
   std::ifstream file(source(prompts));
@@ -84,8 +77,10 @@ INSTANTIATE_TEST_SUITE_P(
             "tests/golden/pilot", "tests/golden/pilot/greedy.json", "reference", kReferencePilots
         ),
         std::tuple("tests/golden/pilot", "tests/golden/pilot/greedy.json", "cpu", 24),
+        std::tuple("tests/golden/pilot", "tests/golden/pilot/greedy.json", "cuda", 24),
         std::tuple("data/demo", "tests/golden/demo_greedy.json", "reference", kReferenceDemos),
-        std::tuple("data/demo", "tests/golden/demo_greedy.json", "cpu", 24)
+        std::tuple("data/demo", "tests/golden/demo_greedy.json", "cpu", 24),
+        std::tuple("data/demo", "tests/golden/demo_greedy.json", "cuda", 24)
     )
 );
 
