@@ -30,12 +30,6 @@ std::size_t expert_groups_bytes(std::int64_t max_pairs, int num_experts);
 /// The groups of at most so many pairs in expert_groups_bytes() at `memory`, 16-byte aligned.
 ExpertGroups expert_groups_at(std::byte* memory, std::int64_t max_pairs, int num_experts);
 
-/// The most pairs in a tile, for a step of so many pairs.
-int expert_tile_pairs(std::int64_t num_pairs, int num_experts);
-
-/// The most tiles that a step of so many pairs can have.
-std::int64_t max_expert_tiles(std::int64_t num_pairs, int num_experts);
-
 struct GroupByExpertArgs {
   const std::int32_t* expert_ids;  // [num_pairs], each in [0, num_experts)
   ExpertGroups groups;             // written

@@ -21,19 +21,18 @@ struct GemmArgs {
   const __nv_bfloat16* x;     // [num_tokens, columns], rows x_stride apart, 16-byte aligned
   const std::byte* weight;    // packed bf16 [rows, columns], see packed_weights.h
   const __nv_bfloat16* bias;  // [rows], or null
-  void* y;                    // BF16 or F32 [num_tokens, rows], rows y_stride apart
-  std::byte* scratch;         // gemm_scratch_bytes(), zeroed before its first use
-  std::int64_t x_stride;      // in elements, a multiple of 8
-  std::int64_t y_stride;      // in elements
+  void* y;                // BF16 or F32 [num_tokens, rows], rows y_stride apart, 16-byte aligned
+  std::byte* scratch;     // gemm_scratch_bytes(), zeroed before its first use
+  std::int64_t x_stride;  // in elements, a multiple of 8
+  std::int64_t y_stride;  // in elements, a multiple of 4
   int num_tokens;
-  int rows;
+  int rows;     // a multiple of 8
   int columns;  // a multiple of 32
   GemmOutput output;
 };
 
-/// What a product of at most so many rows needs as scratch, whatever its number of tokens. Products
-/// of one stream share it.
-std::size_t gemm_scratch_bytes(std::int64_t max_rows);
+/// The scratch of a product of any extents. Products of one stream share it.
+std::size_t gemm_scratch_bytes();
 
 void launch_gemm(const GemmArgs& args, cudaStream_t stream);
 
