@@ -81,6 +81,8 @@ __global__ void multiply(int repeats, float* result) {
   if (sum == 12345) *result = sum;
 }
 
+__global__ void do_nothing() {}
+
 /// Microseconds of one call, of many that a graph runs back to back.
 double time_us(int calls, const std::function<void(int, cudaStream_t)>& call) {
   cudaStream_t stream = nullptr;
@@ -163,12 +165,15 @@ Device open_device() {
   });
   const double operations = 2.0 * 16 * 8 * 16 * 16 * kRepeats * 8 * 2 * device.num_multiprocessors;
   device.tflops = operations / multiply_us / 1e6;
+  const double nothing_us =
+      time_us(100, [&](int, cudaStream_t stream) { do_nothing<<<256, 128, 0, stream>>>(); });
   std::printf(
-      "%s, %d multiprocessors: reads %.0f GB/s, mma %.0f TFLOP/s\n",
+      "%s, %d multiprocessors: reads %.0f GB/s, mma %.0f TFLOP/s, an empty kernel %.2f us\n",
       properties.name,
       device.num_multiprocessors,
       device.read_gbs,
-      device.tflops
+      device.tflops,
+      nothing_us
   );
   return device;
 }

@@ -11,7 +11,14 @@
 namespace gossamer::kernels::cuda {
 namespace {
 
-constexpr int kMinDecodeKeys = 128;   // of a thread block; fewer cost more to merge than they save
+#ifndef MIN_DECODE_KEYS
+#define MIN_DECODE_KEYS 128
+#endif
+#ifndef DECODE_FILL
+#define DECODE_FILL 4
+#endif
+constexpr int kMinDecodeKeys =
+    MIN_DECODE_KEYS;                  // of a thread block; fewer cost more to merge than they save
 constexpr int kMaxDecodeKeys = 4096;  // more, and one long sequence keeps a batch waiting
 constexpr int kMinPrefillKeys = 512;
 
@@ -25,17 +32,19 @@ int attention_decode_splits(
     int num_sequences, int num_kv_heads, int max_keys, int num_multiprocessors
 ) {
   const int pairs = num_sequences * num_kv_heads;
-  const int resident = kResidentBlocks * num_multiprocessors;
+  const int resident = kResidentDecodeBlocks * num_multiprocessors;
   const int balanced =
       std::min(ceil_div(max_keys, kMaxDecodeKeys), kMaxDecodeWaves * resident / pairs);
   const int useful = ceil_div(max_keys, kMinDecodeKeys);
-  return std::max(1, std::min(useful, std::max(resident / pairs, balanced)));
+  return std::max(
+      1, std::min(useful, std::max(DECODE_FILL * num_multiprocessors / pairs, balanced))
+  );
 }
 
 int attention_prefill_splits(
     int num_tiles, int num_kv_heads, int max_keys, int num_multiprocessors
 ) {
-  const int resident = kResidentBlocks * num_multiprocessors;
+  const int resident = kResidentPrefillBlocks * num_multiprocessors;
   return std::max(1, std::min(max_keys / kMinPrefillKeys, resident / (num_tiles * num_kv_heads)));
 }
 

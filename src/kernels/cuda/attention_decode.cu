@@ -30,11 +30,13 @@
 namespace gossamer::kernels::cuda {
 namespace {
 
-constexpr int kWarps = 8;
+constexpr int kWarps = 4;
+constexpr int kThreads = kWarps * 32;
 constexpr int kStepBlocks = 2;
 constexpr int kStepKeys = kStepBlocks * kBlockSize;
 constexpr int kMinSteps = 4;                       // of a thread block
 constexpr int kOutStride = kAttentionHeadDim + 4;  // keeps a warp's stores in different banks
+static_assert(kThreads == kMaxGroup * kRowLanes);
 static_assert(kStepKeys == 32 && kAttentionHeadDim == 64 && kMaxGroup == 8);
 
 /// Eight rows' worth of 16 bytes, as they come from a cell.
@@ -201,16 +203,11 @@ __device__ void update_softmax(State& state, float (&scores)[2][4]) {
   }
 }
 
-__device__ std::uint32_t pack(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return reinterpret_cast<const std::uint32_t&>(pair);
-}
-
 __device__ void accumulate_values(State& state, const Tile& values, const float (&weights)[2][4]) {
 #pragma unroll
   for (int j = 0; j < 2; ++j) {
-    const std::uint32_t b0 = ptx::transpose_8x8(pack(weights[j][0], weights[j][1]));
-    const std::uint32_t b1 = ptx::transpose_8x8(pack(weights[j][2], weights[j][3]));
+    const std::uint32_t b0 = ptx::transpose_8x8(pack_bf16(weights[j][0], weights[j][1]));
+    const std::uint32_t b1 = ptx::transpose_8x8(pack_bf16(weights[j][2], weights[j][3]));
 #pragma unroll
     for (int m = 0; m < 4; ++m) {
       const uint4 low = values.rows[m / 2][m % 2][0];
@@ -236,11 +233,14 @@ __device__ State attend(
     Run run,
     const __nv_bfloat16* keys,
     const __nv_bfloat16* values,
-    const uint4 (&q)[2],
+    const __nv_bfloat16* query_rows,
+    int group,
     KeyRange visible
 ) {
   State state;
   LaneBlocks blocks = look_up(run, run.step);
+  uint4 q[2];
+  load_query(query_rows, group, q);
   LaneBlocks next = look_up(run, run.step + kWarps);
   Tile key_tile = load_keys(run, keys, blocks.keys);
   for (; run.step < run.end_step; run.step += kWarps) {
@@ -287,78 +287,97 @@ __device__ bool arrives_last(unsigned* count, int live, bool& shared) {
   return shared;
 }
 
-__global__ __launch_bounds__(kWarps * 32, kResidentBlocks) void attention_decode_kernel(
+/// The share of a thread block in the steps of a sequence: [begin, end), one of `live` shares.
+struct Share {
+  int begin;
+  int end;
+  int live;
+};
+
+__device__ Share take_share(KeyRange visible) {
+  const int first = visible.first / kStepKeys;
+  const int steps = (visible.end + kStepKeys - 1) / kStepKeys - first;
+  const int splits = static_cast<int>(gridDim.x);
+  const int length = max(kMinSteps, (steps + splits - 1) / splits);
+  const int begin = static_cast<int>(blockIdx.x) * length;
+  return {
+      .begin = first + begin,
+      .end = first + min(steps, begin + length),
+      .live = max(1, (steps + length - 1) / length),
+  };
+}
+
+/// Brings the states of a thread block's warps together, a row for every 16 threads, and of all
+/// thread blocks in the last that arrives; that one writes the results of the rows that exist.
+__device__ void finish_rows(
+    SharedStates& shared,
+    const PartialStates& states,
+    unsigned* arrivals,
+    int live,
+    __nv_bfloat16 sink,
+    __nv_bfloat16* out
+) {
+  const int row = static_cast<int>(threadIdx.x / kRowLanes);
+  RowState merged = live == 1 ? sink_state(sink) : RowState{};
+  merge_parts<kWarps>(
+      merged, shared.out[0][row], kMaxGroup * kOutStride, &shared.max_sum[0][row], kMaxGroup, kWarps
+  );
+  if (live > 1) {
+    const std::size_t pair = blockIdx.z * gridDim.y + blockIdx.y;
+    const std::size_t first = pair * gridDim.x * kMaxGroup + row;
+    const std::size_t own = first + blockIdx.x * kMaxGroup;
+    const int lane = static_cast<int>(threadIdx.x % kRowLanes);
+    reinterpret_cast<float4*>(states.out + own * kAttentionHeadDim)[lane] = merged.out;
+    if (lane == 0) states.max_sum[own] = {merged.max, merged.sum};
+    if (!arrives_last(arrivals + pair, live, shared.is_last)) return;
+    merged = sink_state(sink);
+    merge_parts<kRowLanes>(
+        merged,
+        states.out + first * kAttentionHeadDim,
+        kMaxGroup * kAttentionHeadDim,
+        states.max_sum + first,
+        kMaxGroup,
+        live
+    );
+  }
+  if (out != nullptr) store_row(merged, out);
+}
+
+__global__ __launch_bounds__(kThreads, kResidentDecodeBlocks) void attention_decode_kernel(
     const __grid_constant__ AttentionKernelArgs args, PartialStates states, unsigned* arrivals
 ) {
   __shared__ SharedStates shared;
-  const int split = static_cast<int>(blockIdx.x);
   const int kv_head = static_cast<int>(blockIdx.y);
   const int sequence = static_cast<int>(blockIdx.z);
-  const int row = args.cu_seqlens_q[sequence];
-  if (args.cu_seqlens_q[sequence + 1] - row != 1) return;
-
-  const int context = args.context_lens[sequence];
-  const int hidden = args.sliding_window > 0 ? max(0, context - args.sliding_window) : 0;
-  const int first_step = hidden / kStepKeys;
-  const int num_steps = (context + kStepKeys - 1) / kStepKeys - first_step;
-  const int splits = static_cast<int>(gridDim.x);
-  const int block_steps = max(kMinSteps, (num_steps + splits - 1) / splits);
-  const int live = max(1, (num_steps + block_steps - 1) / block_steps);
-  if (split >= live) return;
-
-  const int warp = static_cast<int>(threadIdx.x / 32);
   const int group = args.num_heads / args.num_kv_heads;
-  const std::size_t first_head = static_cast<std::size_t>(row) * args.num_heads + kv_head * group;
-  const std::size_t head_cell = static_cast<std::size_t>(kv_head) * kCellElements;
-  uint4 q[2];
-  load_query(args.q + first_head * kAttentionHeadDim, group, q);
+  // All that the rest waits for, at once.
+  const int token = args.cu_seqlens_q[sequence];
+  const int next_token = args.cu_seqlens_q[sequence + 1];
+  const int context = args.context_lens[sequence];
+  const int table = args.block_table_starts[sequence];
+  const int own_row = static_cast<int>(threadIdx.x / kRowLanes);
+  const __nv_bfloat16 sink = args.sinks[kv_head * group + min(own_row, group - 1)];
+  const KeyRange visible = {
+      args.sliding_window > 0 ? max(0, context - args.sliding_window) : 0, context};
+  const Share share = take_share(visible);
+  if (next_token - token != 1 || static_cast<int>(blockIdx.x) >= share.live) return;
+
   const Run run = {
-      .block_table = args.block_table + args.block_table_starts[sequence],
+      .block_table = args.block_table + table,
       .end_block = (context + kBlockSize - 1) / kBlockSize,
-      .step = first_step + split * block_steps + warp,
-      .end_step = first_step + min(num_steps, (split + 1) * block_steps),
+      .step = share.begin + static_cast<int>(threadIdx.x / 32),
+      .end_step = share.end,
       .cell_stride = static_cast<std::size_t>(args.num_kv_heads) * kCellElements,
   };
+  const std::size_t first_head = static_cast<std::size_t>(token) * args.num_heads + kv_head * group;
+  const std::size_t head_cell = static_cast<std::size_t>(kv_head) * kCellElements;
+  const __nv_bfloat16* q = args.q + first_head * kAttentionHeadDim;
   share_state(
-      attend(run, args.keys + head_cell, args.values + head_cell, q, {hidden, context}), shared
+      attend(run, args.keys + head_cell, args.values + head_cell, q, group, visible), shared
   );
   __syncthreads();
-
-  // From here on, a warp is a head.
-  static_assert(kWarps >= kMaxGroup);
-  __nv_bfloat16* out = args.out + (first_head + warp) * kAttentionHeadDim;
-  const __nv_bfloat16 sink = args.sinks[min(kv_head * group + warp, args.num_heads - 1)];
-  WarpRow merged = live == 1 ? sink_row(sink) : WarpRow{};
-  if (warp < group) {
-    merge_parts(
-        merged,
-        shared.out[0][warp],
-        kMaxGroup * kOutStride,
-        &shared.max_sum[0][warp],
-        kMaxGroup,
-        kWarps
-    );
-  }
-  if (live == 1) {
-    if (warp < group) store_row(merged, out);
-    return;
-  }
-  const int pair = sequence * args.num_kv_heads + kv_head;
-  const std::size_t first_state = static_cast<std::size_t>(pair) * splits * kMaxGroup + warp;
-  const std::size_t own_state = first_state + static_cast<std::size_t>(split) * kMaxGroup;
-  reinterpret_cast<float2*>(states.out + own_state * kAttentionHeadDim)[lane_id()] = merged.out;
-  if (lane_id() == 0) states.max_sum[own_state] = {merged.max, merged.sum};
-  if (!arrives_last(arrivals + pair, live, shared.is_last) || warp >= group) return;
-  WarpRow total = sink_row(sink);
-  merge_parts(
-      total,
-      states.out + first_state * kAttentionHeadDim,
-      kMaxGroup * kAttentionHeadDim,
-      states.max_sum + first_state,
-      kMaxGroup,
-      live
-  );
-  store_row(total, out);
+  __nv_bfloat16* out = args.out + (first_head + own_row) * kAttentionHeadDim;
+  finish_rows(shared, states, arrivals, share.live, sink, own_row < group ? out : nullptr);
 }
 
 }  // namespace
@@ -372,7 +391,7 @@ void launch_attention_decode(const AttentionKernelArgs& args, cudaStream_t strea
       args.num_multiprocessors
   );
   const dim3 grid(splits, args.num_kv_heads, args.num_sequences);
-  attention_decode_kernel<<<grid, kWarps * 32, 0, stream>>>(
+  attention_decode_kernel<<<grid, kThreads, 0, stream>>>(
       args, partial_states(args, kMaxGroup), arrival_counts(args)
   );
   check(cudaGetLastError(), "attention_decode_kernel");

@@ -37,7 +37,8 @@ constexpr int kStages = 3;
 constexpr int kCellBytes = kCellElements * static_cast<int>(sizeof(__nv_bfloat16));
 constexpr int kStageBytes = 2 * kTileBlocks * kCellBytes;  // keys, then values
 constexpr int kSharedBytes = kStages * kStageBytes;
-constexpr int kMergeSlices = 8;  // thread blocks that merge a tile
+constexpr float kMaxExponent = 8;                 // weights are at most 2^8
+constexpr int kMergeRows = kThreads / kRowLanes;  // rows that a thread block merges
 static_assert(kPrefillRows == kWarps * 32 && kTileBlocks == kWarps);
 static_assert(kCellBytes == 2048 && kAttentionHeadDim == 64);
 
@@ -51,8 +52,9 @@ struct Work {
   int context;
 };
 
-/// What a warp knows of its rows: [i][h] is row 16 i + 8 h + g. Sums are over this lane's columns
-/// only; out[i][n][2 h + e] is column 8 n + 2 t + e.
+/// What a warp knows of its rows: [i][h] is row 16 i + 8 h + g. max is the score that weights are
+/// relative to, near the largest; it is the same in every lane of a row. Sums are over this lane's
+/// columns only; out[i][n][2 h + e] is column 8 n + 2 t + e.
 struct State {
   float max[2][2];
   float sum[2][2];
@@ -237,69 +239,75 @@ __device__ void mask_scores(
   }
 }
 
-/// Scores become powers of two relative to the new max; the rest of the state is scaled to it.
-__device__ void update_softmax(State& state, Scores& scores) {
-  float scale[2][2];
+/// Makes every row's max large enough for the scores: none is above it by more than kMaxExponent.
+/// Scaling the state to a new max is rare then.
+__device__ void raise_max(State& state, const Scores& scores) {
+  float max[2][2];
+  bool is_above = false;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      float max = fmaxf(scores[i][0][2 * h], scores[i][0][2 * h + 1]);
+      float row_max = fmaxf(scores[i][0][2 * h], scores[i][0][2 * h + 1]);
 #pragma unroll
       for (int n = 1; n < 8; ++n) {
-        max = fmaxf(max, fmaxf(scores[i][n][2 * h], scores[i][n][2 * h + 1]));
+        row_max = fmaxf(row_max, fmaxf(scores[i][n][2 * h], scores[i][n][2 * h + 1]));
       }
-      max = fmaxf(max, __shfl_xor_sync(~0U, max, 1));
-      max = fmaxf(max, __shfl_xor_sync(~0U, max, 2));
-      max = fmaxf(max * kScoreScale, state.max[i][h]);
-      scale[i][h] = ptx::exp2_approx(state.max[i][h] - max);
-      state.max[i][h] = max;
-      float sum = 0;
-#pragma unroll
-      for (int n = 0; n < 8; ++n) {
-#pragma unroll
-        for (int e = 0; e < 2; ++e) {
-          float& score = scores[i][n][2 * h + e];
-          score = ptx::exp2_approx(fmaf(score, kScoreScale, -max));
-          sum += score;
-        }
-      }
-      state.sum[i][h] = state.sum[i][h] * scale[i][h] + sum;
+      max[i][h] = row_max * kScoreScale;
+      is_above |= max[i][h] > state.max[i][h] + kMaxExponent;
     }
   }
-  const float least = fminf(fminf(scale[0][0], scale[0][1]), fminf(scale[1][0], scale[1][1]));
-  if (__all_sync(~0U, least == 1)) return;
+  if (!__any_sync(~0U, is_above)) return;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
-    for (int n = 0; n < 8; ++n) {
+    for (int h = 0; h < 2; ++h) {
+      float row_max = fmaxf(max[i][h], state.max[i][h]);
+      row_max = fmaxf(row_max, __shfl_xor_sync(~0U, row_max, 1));
+      row_max = fmaxf(row_max, __shfl_xor_sync(~0U, row_max, 2));
+      const float scale = ptx::exp2_approx(state.max[i][h] - row_max);
+      state.max[i][h] = row_max;
+      state.sum[i][h] *= scale;
 #pragma unroll
-      for (int c = 0; c < 4; ++c) state.out[i][n][c] *= scale[i][c / 2];
+      for (int n = 0; n < 8; ++n) {
+        state.out[i][n][2 * h] *= scale;
+        state.out[i][n][2 * h + 1] *= scale;
+      }
     }
   }
 }
 
-__device__ std::uint32_t pack(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return reinterpret_cast<const std::uint32_t&>(pair);
+/// The weights exp2(score - max) of a block's keys, as operand A, which are added to the sums.
+__device__ void compute_weights(
+    const Scores& scores, int block, State& state, std::uint32_t (&weights)[2][4]
+) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const int h = c % 2;
+      const float(&pairs)[4] = scores[i][2 * block + c / 2];
+      const float low = ptx::exp2_approx(fmaf(pairs[2 * h], kScoreScale, -state.max[i][h]));
+      const float high = ptx::exp2_approx(fmaf(pairs[2 * h + 1], kScoreScale, -state.max[i][h]));
+      state.sum[i][h] += low + high;
+      weights[i][c] = pack_bf16(low, high);
+    }
+  }
 }
 
-__device__ void accumulate_values(std::uint32_t stage, const Scores& weights, State& state) {
+/// Adds the values of the tile, by weight. The weights of a block are computed beside the products
+/// of the one before.
+__device__ void accumulate_values(std::uint32_t stage, const Scores& scores, State& state) {
   const int lane = lane_id();
   const int half = lane / 8 % 2 ^ lane / 4 % 2;
   const std::uint32_t row =
       stage + kTileBlocks * kCellBytes + (8 * (lane / 16) + lane % 8) * 32 + half * 16;
+  std::uint32_t weights[kTileBlocks][2][4];
+  compute_weights(scores, 0, state, weights[0]);
 #pragma unroll
   for (int block = 0; block < kTileBlocks; ++block) {
-    std::uint32_t p[2][4];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-#pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        const float(&pairs)[4] = weights[i][2 * block + c / 2];
-        p[i][c] = pack(pairs[c % 2 * 2], pairs[c % 2 * 2 + 1]);
-      }
-    }
+    if (block + 1 < kTileBlocks) compute_weights(scores, block + 1, state, weights[block + 1]);
+    const auto& p = weights[block];
 #pragma unroll
     for (int n = 0; n < 8; n += 2) {
       std::uint32_t values[4];
@@ -361,7 +369,7 @@ __device__ void store_rows(
       const float scale = 1 / state.sum[i][h];
 #pragma unroll
       for (int n = 0; n < 8; ++n) {
-        to[4 * n] = pack(state.out[i][n][2 * h] * scale, state.out[i][n][2 * h + 1] * scale);
+        to[4 * n] = pack_bf16(state.out[i][n][2 * h] * scale, state.out[i][n][2 * h + 1] * scale);
       }
     }
   }
@@ -399,7 +407,7 @@ __device__ Parts share_out(KeyRange visible, int splits) {
   return {total, length, (total + length - 1) / length};
 }
 
-__global__ __launch_bounds__(kThreads, kResidentBlocks) void attention_prefill_kernel(
+__global__ __launch_bounds__(kThreads, kResidentPrefillBlocks) void attention_prefill_kernel(
     const __grid_constant__ AttentionKernelArgs args, PartialStates states
 ) {
   extern __shared__ uint4 stages[];
@@ -441,7 +449,7 @@ __global__ __launch_bounds__(kThreads, kResidentBlocks) void attention_prefill_k
     if (needs_mask(work, args.sliding_window, first_key)) {
       mask_scores(work, group, args.sliding_window, first_key, scores);
     }
-    update_softmax(state, scores);
+    raise_max(state, scores);
     accumulate_values(stage, scores, state);
     fill = stage;
     stage = stage + kStageBytes == shared + kSharedBytes ? shared : stage + kStageBytes;
@@ -455,7 +463,7 @@ __global__ __launch_bounds__(kThreads, kResidentBlocks) void attention_prefill_k
   }
 }
 
-/// Grid (kv heads, tiles, slices of a tile's rows): a warp merges a row at a time.
+/// Grid (kv heads, tiles, slices of a tile's rows): 16 threads merge a row.
 __global__ __launch_bounds__(kThreads) void attention_prefill_merge_kernel(
     const __grid_constant__ AttentionKernelArgs args, PartialStates states, int splits
 ) {
@@ -464,26 +472,22 @@ __global__ __launch_bounds__(kThreads) void attention_prefill_merge_kernel(
   Work work;
   if (!find_work(args, kPrefillRows / group, static_cast<int>(blockIdx.y), work)) return;
   const Parts parts = share_out(visible_keys(work, args.sliding_window), splits);
+  const int row = static_cast<int>(blockIdx.z * kMergeRows + threadIdx.x / kRowLanes);
   const std::size_t tile = static_cast<std::size_t>(blockIdx.y) * args.num_kv_heads + kv_head;
-  const int rows =
-      min(kPrefillRows / kMergeSlices * (static_cast<int>(blockIdx.z) + 1),
-          work.num_tokens * group);
-  for (int row = kPrefillRows / kMergeSlices * static_cast<int>(blockIdx.z) + warp_id(); row < rows;
-       row += kWarps) {
-    const std::size_t first_state = tile * splits * kPrefillRows + row;
-    const int head = kv_head * group + row % group;
-    WarpRow merged = sink_row(args.sinks[head]);
-    merge_parts(
-        merged,
-        states.out + first_state * kAttentionHeadDim,
-        kPrefillRows * kAttentionHeadDim,
-        states.max_sum + first_state,
-        kPrefillRows,
-        parts.parts
-    );
-    const std::size_t token = work.first_row + row / group;
-    store_row(merged, args.out + (token * args.num_heads + head) * kAttentionHeadDim);
-  }
+  const std::size_t first_state = tile * splits * kPrefillRows + row;
+  const int head = kv_head * group + row % group;
+  RowState merged = sink_state(args.sinks[head]);
+  merge_parts<8>(
+      merged,
+      states.out + first_state * kAttentionHeadDim,
+      kPrefillRows * kAttentionHeadDim,
+      states.max_sum + first_state,
+      kPrefillRows,
+      parts.parts
+  );
+  if (row / group >= work.num_tokens) return;
+  const std::size_t token = work.first_row + row / group;
+  store_row(merged, args.out + (token * args.num_heads + head) * kAttentionHeadDim);
 }
 
 }  // namespace
@@ -513,7 +517,7 @@ void launch_attention_prefill(const AttentionKernelArgs& args, cudaStream_t stre
   check(cudaGetLastError(), "attention_prefill_kernel");
   if (splits == 1) return;
   attention_prefill_merge_kernel<<<
-      dim3(args.num_kv_heads, num_tiles, kMergeSlices),
+      dim3(args.num_kv_heads, num_tiles, kPrefillRows / kMergeRows),
       kThreads,
       0,
       stream>>>(args, states, splits);

@@ -26,10 +26,11 @@ inline constexpr float kScoreScale = 0.125F * kLog2e;
 /// The max of a state without keys: below every score, and finite, so that differences are numbers.
 inline constexpr float kNoScore = -1e30F;
 
-/// Thread blocks of each attention kernel that a multiprocessor runs at once.
-inline constexpr int kResidentBlocks = 2;
+/// Thread blocks that a multiprocessor runs at once.
+inline constexpr int kResidentDecodeBlocks = 4;
+inline constexpr int kResidentPrefillBlocks = 2;
 /// The grid for decoding has at most this many times the thread blocks that run at once.
-inline constexpr int kMaxDecodeWaves = 16;
+inline constexpr int kMaxDecodeWaves = 8;
 inline constexpr int kPrefillRows = 128;  // query rows of a thread block: tokens x heads
 
 /// Positions [first, end).
@@ -64,8 +65,9 @@ struct PartialStates {
 
 /// Room for the states of a launch, in rows.
 constexpr std::size_t partial_rows(int num_multiprocessors) {
-  static_assert(kMaxDecodeWaves * kMaxGroup == kPrefillRows);
-  return static_cast<std::size_t>(num_multiprocessors) * kResidentBlocks * kPrefillRows;
+  constexpr int kRows = kResidentPrefillBlocks * kPrefillRows;
+  static_assert(kMaxDecodeWaves * kResidentDecodeBlocks * kMaxGroup <= kRows);
+  return static_cast<std::size_t>(num_multiprocessors) * kRows;
 }
 
 inline PartialStates partial_states(const AttentionKernelArgs& args, int rows) {
@@ -81,64 +83,77 @@ inline unsigned* arrival_counts(const AttentionKernelArgs& args) {
   return reinterpret_cast<unsigned*>(states.max_sum + partial_rows(args.num_multiprocessors));
 }
 
-/// The state of one row, spread over a warp: lane l has columns 2 l and 2 l + 1 of out.
-struct WarpRow {
+/// Lanes that bring a row together; lane l of them has columns 4 l to 4 l + 3 of out. The functions
+/// below are called by whole warps, with two rows.
+inline constexpr int kRowLanes = 16;
+
+struct RowState {
   float max = kNoScore;
   float sum = 0;
-  float2 out = {0, 0};
+  float4 out = {0, 0, 0, 0};
 };
 
-__device__ inline WarpRow sink_row(__nv_bfloat16 sink) {
-  return {__bfloat162float(sink) * kLog2e, 1, {0, 0}};
+__device__ inline RowState sink_state(__nv_bfloat16 sink) {
+  return {__bfloat162float(sink) * kLog2e, 1, {0, 0, 0, 0}};
 }
 
-__device__ inline float warp_max(float x) {
-  for (int lane = 16; lane > 0; lane /= 2) x = fmaxf(x, __shfl_xor_sync(~0U, x, lane));
-  return x;
-}
-
-__device__ inline float warp_sum(float x) {
-  for (int lane = 16; lane > 0; lane /= 2) x += __shfl_xor_sync(~0U, x, lane);
-  return x;
-}
-
-/// Merges the states of `count` parts, in order, into a warp's row. Strides are in elements.
-__device__ inline void merge_parts(
-    WarpRow& row,
+/// Merges the states of `count` parts, in order, into a row; reads kBatch at once. Strides are in
+/// elements.
+template <int kBatch>
+__device__ void merge_parts(
+    RowState& row,
     const float* out,
     std::size_t out_stride,
     const float2* max_sum,
     std::size_t max_sum_stride,
     int count
 ) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  for (int base = 0; base < count; base += 32) {
-    const bool present = base + lane < count;
+  static_assert(kBatch <= kRowLanes);
+  const int lane = static_cast<int>(threadIdx.x % kRowLanes);
+  for (int base = 0; base < count; base += kBatch) {
+    const bool present = lane < kBatch && base + lane < count;
     const float2 part = present ? max_sum[(base + lane) * max_sum_stride] : float2{kNoScore, 0};
-    const float max = fmaxf(row.max, warp_max(part.x));
-    const float old_weight = exp2f(row.max - max);
+    float4 values[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int part_index =
+          min(base + i, count - 1);  // its weight is zero when it is not base + i
+      const float* from = out + part_index * out_stride + 4 * lane;
+      values[i] = *reinterpret_cast<const float4*>(from);
+    }
+    float max = fmaxf(row.max, part.x);
+    for (int n = kRowLanes / 2; n > 0; n /= 2) max = fmaxf(max, __shfl_xor_sync(~0U, max, n));
+    const float scale = exp2f(row.max - max);
     const float weight = present ? exp2f(part.x - max) : 0;
+    float sum = part.y * weight;
+    for (int n = kRowLanes / 2; n > 0; n /= 2) sum += __shfl_xor_sync(~0U, sum, n);
     row.max = max;
-    row.sum = row.sum * old_weight + warp_sum(part.y * weight);
-    row.out = {row.out.x * old_weight, row.out.y * old_weight};
-    const int parts = min(32, count - base);
-#pragma unroll 16
-    for (int i = 0; i < parts; ++i) {
-      const float w = __shfl_sync(~0U, weight, i);
-      const float2 values =
-          *reinterpret_cast<const float2*>(out + (base + i) * out_stride + 2 * lane);
-      row.out.x += w * values.x;
-      row.out.y += w * values.y;
+    row.sum = row.sum * scale + sum;
+    row.out = {row.out.x * scale, row.out.y * scale, row.out.z * scale, row.out.w * scale};
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const float w = __shfl_sync(~0U, weight, i, kRowLanes);
+      row.out.x += w * values[i].x;
+      row.out.y += w * values[i].y;
+      row.out.z += w * values[i].z;
+      row.out.w += w * values[i].w;
     }
   }
 }
 
-/// Writes the row of a query head: out / sum.
-__device__ inline void store_row(const WarpRow& row, __nv_bfloat16* out) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
+__device__ inline std::uint32_t pack_bf16(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return reinterpret_cast<const std::uint32_t&>(pair);
+}
+
+/// Writes the result of a row: out / sum.
+__device__ inline void store_row(const RowState& row, __nv_bfloat16* out) {
+  const int lane = static_cast<int>(threadIdx.x % kRowLanes);
   const float scale = 1 / row.sum;
-  reinterpret_cast<__nv_bfloat162*>(out)[lane] =
-      __floats2bfloat162_rn(row.out.x * scale, row.out.y * scale);
+  reinterpret_cast<uint2*>(out)[lane] = {
+      pack_bf16(row.out.x * scale, row.out.y * scale),
+      pack_bf16(row.out.z * scale, row.out.w * scale),
+  };
 }
 
 }  // namespace gossamer::kernels::cuda

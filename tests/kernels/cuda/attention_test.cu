@@ -286,21 +286,25 @@ ExpectedRow expected_row(const HostStep& step, std::size_t sequence, int token, 
   return expected;
 }
 
-/// Each result within the roundings of p and of itself to BF16 (2^-9 each), and those of scores to
-/// float, which grow with the scores.
+/// Each result within the roundings of p and of itself to BF16 (2^-8 each), and those of scores to
+/// float, which grow with the scores; and all together within what random roundings add up to.
 void expect_close(const HostStep& step, const std::vector<__nv_bfloat16>& out) {
-  double worst = 0;
+  double squared_error = 0;
+  double squared_norm = 0;
+  double largest_score = 0;
   for (std::size_t s = 0; s < step.shape.sequences.size(); ++s) {
     for (int token = 0; token < step.shape.sequences[s].query_len; ++token) {
       for (int head = 0; head < step.shape.num_heads; ++head) {
         const ExpectedRow expected = expected_row(step, s, token, head);
+        largest_score = std::max(largest_score, expected.largest_score);
         const int row = (step.cu_seqlens_q[s] + token) * step.shape.num_heads + head;
         for (int d = 0; d < kHeadDim; ++d) {
           const double actual = __bfloat162float(out[static_cast<std::size_t>(row * kHeadDim + d)]);
           const double tolerance =
-              (1.0 / 240 + 1e-6 * expected.largest_score) * expected.magnitude[d] + 1e-30;
+              (1.0 / 127 + 1e-6 * expected.largest_score) * expected.magnitude[d] + 1e-30;
           const double error = std::abs(actual - expected.out[d]);
-          worst = std::max(worst, error / tolerance);
+          squared_error += error * error;
+          squared_norm += expected.out[d] * expected.out[d];
           ASSERT_LE(error, tolerance)
               << "context " << step.shape.sequences[s].context << ", query_len "
               << step.shape.sequences[s].query_len << ", window " << step.shape.sliding_window
@@ -310,7 +314,8 @@ void expect_close(const HostStep& step, const std::vector<__nv_bfloat16>& out) {
       }
     }
   }
-  ::testing::Test::RecordProperty("worst", std::to_string(worst));
+  EXPECT_LE(std::sqrt(squared_error), (1.0 / 256 + 1e-6 * largest_score) * std::sqrt(squared_norm))
+      << "window " << step.shape.sliding_window << ", heads " << step.shape.num_heads;
 }
 
 void expect_correct(const Case& shape, unsigned seed = 1) {
@@ -437,23 +442,6 @@ TEST_F(CudaAttentionTest, AnEmptyPlaceInABatchIsHarmless) {
   const HostStep step = make_step({.sequences = {{1, 40}, {1, 0}, {1, 300}}});
   const auto out = DeviceStep(step).run();
   expect_close(step, out);
-}
-
-TEST(AttentionSplitTest, FewSequencesAreSplitUntilTheDeviceIsFull) {
-  EXPECT_EQ(attention_decode_splits(1, 8, 131072, 132), 33);
-  EXPECT_EQ(attention_decode_splits(8, 8, 131072, 132), 32);
-  EXPECT_EQ(attention_decode_splits(8, 8, 8192, 132), 4);
-}
-
-TEST(AttentionSplitTest, ShortContextsAreNotSplitBelowWhatPays) {
-  EXPECT_EQ(attention_decode_splits(1, 8, 1, 132), 1);
-  EXPECT_EQ(attention_decode_splits(1, 8, 128, 132), 1);
-  EXPECT_EQ(attention_decode_splits(1, 8, 1024, 132), 8);
-}
-
-TEST(AttentionSplitTest, OneLongSequenceDoesNotKeepABatchWaiting) {
-  EXPECT_EQ(attention_decode_splits(64, 8, 4096, 132), 1);
-  EXPECT_EQ(attention_decode_splits(64, 8, 131072, 132), 8);
 }
 
 TEST(AttentionSplitTest, StatesFitTheScratch) {
