@@ -15,7 +15,7 @@ namespace {
 #define MIN_DECODE_KEYS 128
 #endif
 #ifndef DECODE_FILL
-#define DECODE_FILL 4
+#define DECODE_FILL 2
 #endif
 constexpr int kMinDecodeKeys =
     MIN_DECODE_KEYS;                  // of a thread block; fewer cost more to merge than they save

@@ -1,6 +1,8 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
+#include <cuda/atomic>
+
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_split.cuh"
 #include "kernels/cuda/memory.cuh"
@@ -274,16 +276,16 @@ __device__ void share_state(const State& state, SharedStates& shared) {
   }
 }
 
-/// Whether this thread block is the last of `live` to come here, whose writes are all visible then.
+/// Whether this thread block is the last of `live` to come here. If so, it sees all that the others
+/// wrote before.
 __device__ bool arrives_last(unsigned* count, int live, bool& shared) {
-  __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
-    shared = atomicAdd(count, 1U) == static_cast<unsigned>(live - 1);
-    if (shared) *count = 0;
+    const cuda::atomic_ref<unsigned, cuda::thread_scope_device> arrived(*count);
+    shared = arrived.fetch_add(1, cuda::memory_order_acq_rel) == static_cast<unsigned>(live - 1);
+    if (shared) arrived.store(0, cuda::memory_order_relaxed);
   }
   __syncthreads();
-  if (shared) __threadfence();
   return shared;
 }
 

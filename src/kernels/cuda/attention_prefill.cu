@@ -33,6 +33,7 @@ constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * 32;
 constexpr int kTileBlocks = 4;
 constexpr int kTileKeys = kTileBlocks * kBlockSize;
+constexpr int kHalfKeys = kTileKeys / 2;
 constexpr int kStages = 3;
 constexpr int kCellBytes = kCellElements * static_cast<int>(sizeof(__nv_bfloat16));
 constexpr int kStageBytes = 2 * kTileBlocks * kCellBytes;  // keys, then values
@@ -62,7 +63,7 @@ struct State {
 };
 
 using QueryFragments = std::uint32_t[2][4][4];
-using Scores = float[2][8][4];
+using Scores = float[2][4][4];  // of half a tile of keys
 
 __device__ int lane_id() {
   return static_cast<int>(threadIdx.x % 32);
@@ -190,48 +191,55 @@ __device__ void load_queries(
   }
 }
 
-/// Scores of the tile's keys: [i][n][2 h + e] of row 16 i + 8 h + g and key 8 n + 2 t + e.
-__device__ void compute_scores(std::uint32_t stage, const QueryFragments& q, Scores& scores) {
+/// Scores of the keys at `keys`, half a tile: [i][n][2 h + e] of row 16 i + 8 h + g and key
+/// 8 n + 2 t + e.
+__device__ void compute_scores(std::uint32_t keys, const QueryFragments& q, Scores& scores) {
   const int lane = lane_id();
-  const std::uint32_t row = stage + lane % 8 * 128;
+  const std::uint32_t row = keys + lane % 8 * 128;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+#pragma unroll
+      for (int c = 0; c < 4; ++c) scores[i][n][c] = 0;
+    }
+  }
 #pragma unroll
   for (int k = 0; k < 2; ++k) {
     const std::uint32_t column = ((4 * k + lane / 8) ^ (lane % 8)) * 16;
 #pragma unroll
-    for (int n = 0; n < 8; ++n) {
-      std::uint32_t keys[4];
-      ptx::load_matrices(keys, row + n * 1024 + column);
+    for (int n = 0; n < 4; ++n) {
+      std::uint32_t b[4];
+      ptx::load_matrices(b, row + n * 1024 + column);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) ptx::mma_bf16(scores[i][n], q[i][2 * k], keys[0], keys[1]);
+      for (int i = 0; i < 2; ++i) ptx::mma_bf16(scores[i][n], q[i][2 * k], b[0], b[1]);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) ptx::mma_bf16(scores[i][n], q[i][2 * k + 1], keys[2], keys[3]);
+      for (int i = 0; i < 2; ++i) ptx::mma_bf16(scores[i][n], q[i][2 * k + 1], b[2], b[3]);
     }
   }
 }
 
-/// Whether any row sees only a part of the tile of keys.
-__device__ bool needs_mask(const Work& work, int sliding_window, int first_key) {
-  const int last_position = work.position + work.num_tokens - 1;
-  return first_key + kTileKeys - 1 > work.position ||
-         (sliding_window > 0 && first_key <= last_position - sliding_window);
-}
-
+/// Masks the scores of half a tile, where any row sees only a part of its keys.
 __device__ void mask_scores(
     const Work& work, int group, int sliding_window, int first_key, Scores& scores
 ) {
-  const int g = lane_id() / 4;
-  const int t = lane_id() % 4;
+  const int last_position = work.position + work.num_tokens - 1;
+  const bool ends_inside = first_key + kHalfKeys - 1 > work.position;
+  const bool begins_inside = sliding_window > 0 && first_key <= last_position - sliding_window;
+  if (!ends_inside && !begins_inside) return;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const int last = work.position + (32 * warp_id() + 16 * i + 8 * h + g) / group;
+      const int row = 32 * warp_id() + 16 * i + 8 * h + lane_id() / 4;
+      // Both relative to the lane's first key.
+      const int last = work.position + row / group - first_key - 2 * (lane_id() % 4);
       const int hidden = sliding_window > 0 ? last - sliding_window : -1;
 #pragma unroll
-      for (int n = 0; n < 8; ++n) {
+      for (int n = 0; n < 4; ++n) {
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
-          const int key = first_key + 8 * n + 2 * t + e;
+          const int key = 8 * n + e;
           if (key > last || key <= hidden) scores[i][n][2 * h + e] = -INFINITY;
         }
       }
@@ -250,7 +258,7 @@ __device__ void raise_max(State& state, const Scores& scores) {
     for (int h = 0; h < 2; ++h) {
       float row_max = fmaxf(scores[i][0][2 * h], scores[i][0][2 * h + 1]);
 #pragma unroll
-      for (int n = 1; n < 8; ++n) {
+      for (int n = 1; n < 4; ++n) {
         row_max = fmaxf(row_max, fmaxf(scores[i][n][2 * h], scores[i][n][2 * h + 1]));
       }
       max[i][h] = row_max * kScoreScale;
@@ -295,29 +303,50 @@ __device__ void compute_weights(
   }
 }
 
-/// Adds the values of the tile, by weight. The weights of a block are computed beside the products
-/// of the one before.
-__device__ void accumulate_values(std::uint32_t stage, const Scores& scores, State& state) {
+/// Adds the values of a block, by weight.
+__device__ void accumulate_block(
+    std::uint32_t values, const std::uint32_t (&weights)[2][4], State& state
+) {
   const int lane = lane_id();
   const int half = lane / 8 % 2 ^ lane / 4 % 2;
-  const std::uint32_t row =
-      stage + kTileBlocks * kCellBytes + (8 * (lane / 16) + lane % 8) * 32 + half * 16;
-  std::uint32_t weights[kTileBlocks][2][4];
-  compute_weights(scores, 0, state, weights[0]);
+  const std::uint32_t row = values + (8 * (lane / 16) + lane % 8) * 32 + half * 16;
 #pragma unroll
-  for (int block = 0; block < kTileBlocks; ++block) {
-    if (block + 1 < kTileBlocks) compute_weights(scores, block + 1, state, weights[block + 1]);
-    const auto& p = weights[block];
+  for (int n = 0; n < 8; n += 2) {
+    std::uint32_t b[4];
+    ptx::load_matrices(b, row + n * 256);
 #pragma unroll
-    for (int n = 0; n < 8; n += 2) {
-      std::uint32_t values[4];
-      ptx::load_matrices(values, row + block * kCellBytes + n * 256);
+    for (int i = 0; i < 2; ++i) ptx::mma_bf16(state.out[i][n], weights[i], b[0], b[1]);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) ptx::mma_bf16(state.out[i][n], p[i], values[0], values[1]);
-#pragma unroll
-      for (int i = 0; i < 2; ++i) ptx::mma_bf16(state.out[i][n + 1], p[i], values[2], values[3]);
-    }
+    for (int i = 0; i < 2; ++i) ptx::mma_bf16(state.out[i][n + 1], weights[i], b[2], b[3]);
   }
+}
+
+/// Adds the values of half a tile.
+__device__ void accumulate_values(std::uint32_t values, const Scores& scores, State& state) {
+#pragma unroll
+  for (int block = 0; block < 2; ++block) {
+    std::uint32_t weights[2][4];
+    compute_weights(scores, block, state, weights);
+    accumulate_block(values + block * kCellBytes, weights, state);
+  }
+}
+
+/// Adds the values of half a tile, and computes the scores of the next: products that do not depend
+/// on each other, so that the tensor cores work while powers are computed.
+__device__ void advance(
+    std::uint32_t values,
+    const Scores& scores,
+    std::uint32_t next_keys,
+    const QueryFragments& q,
+    Scores& next_scores,
+    State& state
+) {
+  std::uint32_t weights[2][2][4];
+  compute_weights(scores, 0, state, weights[0]);
+  compute_scores(next_keys, q, next_scores);
+  compute_weights(scores, 1, state, weights[1]);
+  accumulate_block(values, weights[0], state);
+  accumulate_block(values + kCellBytes, weights[1], state);
 }
 
 /// The state without keys. The sink belongs to one lane of the four that share a row.
@@ -435,24 +464,41 @@ __global__ __launch_bounds__(kThreads, kResidentPrefillBlocks) void attention_pr
   QueryFragments q;
   load_queries(args, work, kv_head, group, q);
   State state = initial_state(args, kv_head, group, splits == 1);
+  Scores first, second;  // of a tile's halves
+  const int window = args.sliding_window;
   std::uint32_t stage = shared;
   std::uint32_t fill = shared + (kStages - 1) * kStageBytes;
-  for (int tile = begin; tile < end; ++tile) {
-    ptx::wait_for_copies<kStages - 2>();
+  ptx::wait_for_copies<kStages - 2>();
+  __syncthreads();
+  compute_scores(stage, q, first);
+  int first_key = visible.first + begin * kTileKeys;
+  mask_scores(work, group, window, first_key, first);
+  raise_max(state, first);
+  for (int tile = begin;; ++tile) {
+    const std::uint32_t values = stage + kTileBlocks * kCellBytes;
+    if (first_key + kHalfKeys >= visible.end) {
+      accumulate_values(values, first, state);
+      break;
+    }
+    advance(values, first, stage + 2 * kCellBytes, q, second, state);
+    mask_scores(work, group, window, first_key + kHalfKeys, second);
+    raise_max(state, second);
+    if (tile + 1 == end) {
+      accumulate_values(values + 2 * kCellBytes, second, state);
+      break;
+    }
+    // The tile before this one is done with in every warp: its stage is filled again.
+    ptx::wait_for_copies<kStages - 3>();
     __syncthreads();
     if (tile + kStages - 1 < end) copy_block(cells, tile + kStages - 1, block, fill);
     ptx::commit_copies();
     block = look_up(cells, tile + kStages);
-    const int first_key = visible.first + tile * kTileKeys;
-    Scores scores = {};
-    compute_scores(stage, q, scores);
-    if (needs_mask(work, args.sliding_window, first_key)) {
-      mask_scores(work, group, args.sliding_window, first_key, scores);
-    }
-    raise_max(state, scores);
-    accumulate_values(stage, scores, state);
     fill = stage;
     stage = stage + kStageBytes == shared + kSharedBytes ? shared : stage + kStageBytes;
+    first_key += kTileKeys;
+    advance(values + 2 * kCellBytes, second, stage, q, first, state);
+    mask_scores(work, group, window, first_key, first);
+    raise_max(state, first);
   }
   finish_sums(state);
   if (splits == 1) {
