@@ -281,9 +281,9 @@ __device__ void share_state(const State& state, SharedStates& shared) {
 __device__ bool arrives_last(unsigned* count, int live, bool& shared) {
   __syncthreads();
   if (threadIdx.x == 0) {
-    const cuda::atomic_ref<unsigned, cuda::thread_scope_device> arrived(*count);
-    shared = arrived.fetch_add(1, cuda::memory_order_acq_rel) == static_cast<unsigned>(live - 1);
-    if (shared) arrived.store(0, cuda::memory_order_relaxed);
+    const ::cuda::atomic_ref<unsigned, ::cuda::thread_scope_device> arrived(*count);
+    shared = arrived.fetch_add(1, ::cuda::memory_order_acq_rel) == static_cast<unsigned>(live - 1);
+    if (shared) arrived.store(0, ::cuda::memory_order_relaxed);
   }
   __syncthreads();
   return shared;
