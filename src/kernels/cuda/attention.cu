@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 #include "kernels/cuda/attention.cuh"
@@ -62,7 +63,8 @@ std::size_t attention_scratch_bytes(const AttentionLimits& limits) {
 
 void launch_attention(const AttentionKernelArgs& args, cudaStream_t stream) {
   GOSSAMER_CHECK(args.num_heads % args.num_kv_heads == 0);
-  GOSSAMER_CHECK(args.num_heads / args.num_kv_heads <= kMaxGroup);
+  const int group = args.num_heads / args.num_kv_heads;
+  GOSSAMER_CHECK(group <= kMaxGroup && std::has_single_bit(static_cast<unsigned>(group)));
   if (args.num_tokens == 0) return;
   if (args.max_query_len > 1) launch_attention_prefill(args, stream);
   if (args.max_query_len == 1 || args.num_sequences > 1) launch_attention_decode(args, stream);
