@@ -12,16 +12,12 @@
 namespace gossamer::kernels::cuda {
 namespace {
 
-#ifndef MIN_DECODE_KEYS
-#define MIN_DECODE_KEYS 128
-#endif
-#ifndef DECODE_FILL
-#define DECODE_FILL 2
-#endif
-constexpr int kMinDecodeKeys =
-    MIN_DECODE_KEYS;                  // of a thread block; fewer cost more to merge than they save
-constexpr int kMaxDecodeKeys = 4096;  // more, and one long sequence keeps a batch waiting
-constexpr int kMinPrefillKeys = 512;
+// Thread blocks of a multiprocessor that read the cache as fast as it can be read.
+constexpr int kDecodeBlocks = 2;
+// A thread block that decodes has more keys only where the grid would become too large: one long
+// sequence must not keep a batch waiting.
+constexpr int kMaxDecodeKeys = 4096;
+constexpr int kMinPrefillKeys = 512;  // of a thread block
 
 constexpr int ceil_div(int a, int b) {
   return (a + b - 1) / b;
@@ -33,13 +29,11 @@ int attention_decode_splits(
     int num_sequences, int num_kv_heads, int max_keys, int num_multiprocessors
 ) {
   const int pairs = num_sequences * num_kv_heads;
-  const int resident = kResidentDecodeBlocks * num_multiprocessors;
-  const int balanced =
-      std::min(ceil_div(max_keys, kMaxDecodeKeys), kMaxDecodeWaves * resident / pairs);
+  const int filled = kDecodeBlocks * num_multiprocessors / pairs;
+  const int largest = kMaxDecodeBlocks * num_multiprocessors / pairs;
+  const int balanced = std::min(ceil_div(max_keys, kMaxDecodeKeys), largest);
   const int useful = ceil_div(max_keys, kMinDecodeKeys);
-  return std::max(
-      1, std::min(useful, std::max(DECODE_FILL * num_multiprocessors / pairs, balanced))
-  );
+  return std::max(1, std::min(useful, std::max(filled, balanced)));
 }
 
 int attention_prefill_splits(

@@ -36,8 +36,9 @@ constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * 32;
 constexpr int kStepBlocks = 2;
 constexpr int kStepKeys = kStepBlocks * kBlockSize;
-constexpr int kMinSteps = 4;                       // of a thread block
-constexpr int kOutStride = kAttentionHeadDim + 4;  // keeps a warp's stores in different banks
+constexpr int kMinSteps = kMinDecodeKeys / kStepKeys;  // of a thread block
+constexpr int kResidentBlocks = 4;                     // of a multiprocessor
+constexpr int kOutStride = kAttentionHeadDim + 4;      // keeps a warp's stores in different banks
 static_assert(kThreads == kMaxGroup * kRowLanes);
 static_assert(kStepKeys == 32 && kAttentionHeadDim == 64 && kMaxGroup == 8);
 
@@ -46,13 +47,13 @@ struct Tile {
   uint4 rows[2][2][2];
 };
 
-/// The steps of one warp, and what it needs to find their cells.
+/// What a warp has to do: every kWarps-th step from `step` on.
 struct Run {
-  const std::int32_t* block_table;
-  int end_block;  // of the sequence
   int step;
   int end_step;
-  std::size_t cell_stride;  // elements from a block to the next
+  KeyRange visible;
+  int block_table_start;
+  int kv_head;
 };
 
 /// The block that this lane reads keys of and the one that it reads values of; kNoBlock for none.
@@ -79,16 +80,23 @@ __device__ int lane_id() {
   return static_cast<int>(threadIdx.x % 32);
 }
 
-__device__ BlockId block_at(const Run& run, int index) {
-  return index < run.end_block ? run.block_table[index] : kNoBlock;
+/// The block with an index in the sequence; kNoBlock beyond the context.
+__device__ BlockId block_at(const AttentionKernelArgs& args, const Run& run, int index) {
+  if (index * kBlockSize >= run.visible.end) return kNoBlock;
+  return args.block_table[run.block_table_start + index];
 }
 
-__device__ LaneBlocks look_up(const Run& run, int step) {
+__device__ LaneBlocks look_up(const AttentionKernelArgs& args, const Run& run, int step) {
   const int lane = lane_id();
   return {
-      block_at(run, step * kStepBlocks + lane / 16),
-      block_at(run, step * kStepBlocks + lane % 4 / 2),
+      block_at(args, run, step * kStepBlocks + lane / 16),
+      block_at(args, run, step * kStepBlocks + lane % 4 / 2),
   };
+}
+
+/// Elements before the cell of a block and the run's kv head.
+__device__ std::size_t cell_offset(const AttentionKernelArgs& args, const Run& run, BlockId block) {
+  return (static_cast<std::size_t>(block) * args.num_kv_heads + run.kv_head) * kCellElements;
 }
 
 __device__ uint4 load_16(const __nv_bfloat16* from) {
@@ -96,13 +104,13 @@ __device__ uint4 load_16(const __nv_bfloat16* from) {
 }
 
 /// rows[j][h][i]: for mma tile j, row g + 8 h, columns 32 i + 8 t.
-__device__ Tile load_keys(const Run& run, const __nv_bfloat16* head_cells, BlockId block) {
+__device__ Tile load_keys(const AttentionKernelArgs& args, const Run& run, BlockId block) {
+  Tile tile = {};
+  if (block == kNoBlock) return tile;
   const int g = lane_id() / 4;
   const int row = 8 * (g / 2 % 2) + g % 2;
   const __nv_bfloat16* from =
-      head_cells + block * run.cell_stride + row * kAttentionHeadDim + 8 * (lane_id() % 4);
-  Tile tile = {};
-  if (block == kNoBlock) return tile;
+      args.keys + cell_offset(args, run, block) + row * kAttentionHeadDim + 8 * (lane_id() % 4);
 #pragma unroll
   for (int j = 0; j < 2; ++j) {
 #pragma unroll
@@ -117,12 +125,12 @@ __device__ Tile load_keys(const Run& run, const __nv_bfloat16* head_cells, Block
 }
 
 /// rows[m / 2][m % 2][h]: row d = 16 m + 8 h + g, this lane's eight keys.
-__device__ Tile load_values(const Run& run, const __nv_bfloat16* head_cells, BlockId block) {
-  const int lane = lane_id();
-  const __nv_bfloat16* from =
-      head_cells + block * run.cell_stride + lane / 4 * kBlockSize + 8 * (lane % 2);
+__device__ Tile load_values(const AttentionKernelArgs& args, const Run& run, BlockId block) {
   Tile tile = {};
   if (block == kNoBlock) return tile;
+  const int lane = lane_id();
+  const __nv_bfloat16* from =
+      args.values + cell_offset(args, run, block) + lane / 4 * kBlockSize + 8 * (lane % 2);
 #pragma unroll
   for (int m = 0; m < 4; ++m) {
 #pragma unroll
@@ -231,31 +239,26 @@ __device__ void load_query(const __nv_bfloat16* head_rows, int group, uint4 (&q)
 }
 
 /// The state of a warp's steps. The next step's keys are under way while one's values are used.
-__device__ State attend(
-    Run run,
-    const __nv_bfloat16* keys,
-    const __nv_bfloat16* values,
-    const __nv_bfloat16* query_rows,
-    int group,
-    KeyRange visible
-) {
+__device__ State
+attend(const AttentionKernelArgs& args, Run run, const __nv_bfloat16* query_rows, int group) {
   State state;
-  LaneBlocks blocks = look_up(run, run.step);
+  LaneBlocks blocks = look_up(args, run, run.step);
   uint4 q[2];
   load_query(query_rows, group, q);
-  LaneBlocks next = look_up(run, run.step + kWarps);
-  Tile key_tile = load_keys(run, keys, blocks.keys);
+  LaneBlocks next = look_up(args, run, run.step + kWarps);
+  Tile keys = load_keys(args, run, blocks.keys);
   for (; run.step < run.end_step; run.step += kWarps) {
-    Tile value_tile = load_values(run, values, blocks.values);
+    Tile values = load_values(args, run, blocks.values);
     float scores[2][4] = {};
-    compute_scores(key_tile, q, scores);
+    compute_scores(keys, q, scores);
     blocks = next;
-    next = look_up(run, run.step + 2 * kWarps);
-    if (run.step + kWarps < run.end_step) key_tile = load_keys(run, keys, blocks.keys);
-    mask_scores(scores, run.step, visible);
+    next = look_up(args, run, run.step + 2 * kWarps);
+    if (run.step + kWarps < run.end_step) keys = load_keys(args, run, blocks.keys);
+    mask_scores(scores, run.step, run.visible);
     update_softmax(state, scores);
-    if ((run.step + 1) * kStepKeys > visible.end) clear_values(value_tile, run.step, visible.end);
-    accumulate_values(state, value_tile, scores);
+    const int end = run.visible.end;
+    if ((run.step + 1) * kStepKeys > end) clear_values(values, run.step, end);
+    accumulate_values(state, values, scores);
   }
   return state;
 }
@@ -345,7 +348,7 @@ __device__ void finish_rows(
   if (out != nullptr) store_row(merged, out);
 }
 
-__global__ __launch_bounds__(kThreads, kResidentDecodeBlocks) void attention_decode_kernel(
+__global__ __launch_bounds__(kThreads, kResidentBlocks) void attention_decode_kernel(
     const __grid_constant__ AttentionKernelArgs args, PartialStates states, unsigned* arrivals
 ) {
   __shared__ SharedStates shared;
@@ -356,27 +359,24 @@ __global__ __launch_bounds__(kThreads, kResidentDecodeBlocks) void attention_dec
   const int token = args.cu_seqlens_q[sequence];
   const int next_token = args.cu_seqlens_q[sequence + 1];
   const int context = args.context_lens[sequence];
-  const int table = args.block_table_starts[sequence];
-  const int own_row = static_cast<int>(threadIdx.x / kRowLanes);
-  const __nv_bfloat16 sink = args.sinks[kv_head * group + min(own_row, group - 1)];
+  const int block_table_start = args.block_table_starts[sequence];
   const KeyRange visible = {
       args.sliding_window > 0 ? max(0, context - args.sliding_window) : 0, context};
   const Share share = take_share(visible);
   if (next_token - token != 1 || static_cast<int>(blockIdx.x) >= share.live) return;
 
   const Run run = {
-      .block_table = args.block_table + table,
-      .end_block = (context + kBlockSize - 1) / kBlockSize,
       .step = share.begin + static_cast<int>(threadIdx.x / 32),
       .end_step = share.end,
-      .cell_stride = static_cast<std::size_t>(args.num_kv_heads) * kCellElements,
+      .visible = visible,
+      .block_table_start = block_table_start,
+      .kv_head = kv_head,
   };
   const std::size_t first_head = static_cast<std::size_t>(token) * args.num_heads + kv_head * group;
-  const std::size_t head_cell = static_cast<std::size_t>(kv_head) * kCellElements;
-  const __nv_bfloat16* q = args.q + first_head * kAttentionHeadDim;
-  share_state(
-      attend(run, args.keys + head_cell, args.values + head_cell, q, group, visible), shared
-  );
+  const State state = attend(args, run, args.q + first_head * kAttentionHeadDim, group);
+  const int own_row = static_cast<int>(threadIdx.x / kRowLanes);
+  const __nv_bfloat16 sink = args.sinks[kv_head * group + min(own_row, group - 1)];
+  share_state(state, shared);
   __syncthreads();
   __nv_bfloat16* out = args.out + (first_head + own_row) * kAttentionHeadDim;
   finish_rows(shared, states, arrivals, share.live, sink, own_row < group ? out : nullptr);

@@ -16,13 +16,15 @@
 // for 16 tokens (8 heads) or 32 (4 heads) of one sequence; row r is token r / group, head r %
 // group. A warp has 32 rows, so that a fragment of keys or values that it loads from shared memory
 // serves two mma. A thread block walks over the keys that its rows see in tiles of 64, four blocks
-// of the cache:
-//   S = Q K^T   32 rows x 64 by 64 x 64 keys    Q stays in registers
-//   O = P V     32 rows x 64 keys by 64 x 64    P is S's registers, as BF16
-// Cells come through cp.async into a ring of stages. Within a cell, 16-byte chunks are permuted so
-// that ldmatrix meets every bank once: chunk c of a row r of keys is at c ^ (r % 8), half h of row
-// d of values at h ^ (d / 4 % 2). Only where there are too few tiles to fill the device are the
-// keys of a tile split; then a second kernel merges the states.
+// of the cache, and in steps of 32:
+//   S = Q K^T   32 rows x 64 by 64 x 32 keys    Q stays in registers
+//   O = P V     32 rows x 32 keys by 32 x 64    P is S's registers, as BF16
+// Cells come through cp.async, one tile ahead. Within a cell, 16-byte chunks are permuted so that
+// ldmatrix meets every bank once: chunk c of a row r of keys is at c ^ (r % 8), half h of row d of
+// values at h ^ (d / 4 % 2).
+//
+// Only where there are too few tiles to fill the device are the keys of a tile split; then a second
+// kernel merges the states.
 //
 // Bound by the tensor cores: 256 operations for a row and key, of which half the keys are masked in
 // tiles at the edge only.
@@ -34,23 +36,12 @@ constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * 32;
 constexpr int kTileBlocks = 4;
 constexpr int kTileKeys = kTileBlocks * kBlockSize;
-#ifndef STEP
-#define STEP 2
-#endif
-#ifndef RESIDENT
-#define RESIDENT 3
-#endif
-constexpr int kStepBlocks = STEP;
+constexpr int kStepBlocks = 2;
 constexpr int kStepKeys = kStepBlocks * kBlockSize;
-#ifndef STAGES
-#define STAGES 3
-#endif
-constexpr int kStages = STAGES;
 constexpr int kCellBytes = kCellElements * static_cast<int>(sizeof(__nv_bfloat16));
 constexpr int kStageBytes = 2 * kTileBlocks * kCellBytes;  // keys, then values
-constexpr int kSharedBytes = kStages * kStageBytes;
-constexpr float kMaxExponent = 8;                 // weights are at most 2^8
-constexpr int kMergeRows = kThreads / kRowLanes;  // rows that a thread block merges
+constexpr float kMaxExponent = 8;                          // weights are at most 2^8
+constexpr int kMergeRows = kThreads / kRowLanes;           // rows that a thread block merges
 static_assert(kPrefillRows == kWarps * 32 && kTileBlocks == kWarps);
 static_assert(kCellBytes == 2048 && kAttentionHeadDim == 64);
 
@@ -59,11 +50,12 @@ struct QueryTile {
   int first_token;  // of the step's
   int num_tokens;
   int position;  // of the first token
-  int context;   // of the sequence
   int block_table_start;
   int kv_head;
   int group_bits;  // 2^group_bits query heads share a kv head
 
+  /// After the last key that a row sees.
+  __device__ int end() const { return position + num_tokens; }
   /// The token and the query head of a row; the token may be num_tokens or more.
   __device__ int token(int row) const { return row >> group_bits; }
   __device__ int head(int row) const {
@@ -118,7 +110,6 @@ __device__ bool find_tile(const AttentionKernelArgs& args, int group_bits, Query
       tile.first_token = __shfl_sync(~0U, begin + first, owner);
       tile.num_tokens = __shfl_sync(~0U, min(tile_tokens, length - first), owner);
       tile.position = __shfl_sync(~0U, context - length + first, owner);
-      tile.context = __shfl_sync(~0U, context, owner);
       tile.block_table_start = __shfl_sync(~0U, block_table_start, owner);
       tile.kv_head = static_cast<int>(blockIdx.x);
       tile.group_bits = group_bits;
@@ -132,18 +123,18 @@ __device__ bool find_tile(const AttentionKernelArgs& args, int group_bits, Query
 /// Keys that rows of the tile see, from the beginning of a block.
 __device__ KeyRange visible_keys(const QueryTile& tile, int sliding_window) {
   const int hidden = sliding_window > 0 ? max(0, tile.position - sliding_window + 1) : 0;
-  return {hidden / kBlockSize * kBlockSize, tile.position + tile.num_tokens};
+  return {hidden / kBlockSize * kBlockSize, tile.end()};
 }
 
-/// The block that holds a key; kNoBlock beyond the context.
+/// The block that holds a key; kNoBlock beyond the last key that the tile sees.
 __device__ BlockId look_up(const AttentionKernelArgs& args, const QueryTile& tile, int key) {
-  if (key >= tile.context) return kNoBlock;
+  if (key >= tile.end()) return kNoBlock;
   return args.block_table[tile.block_table_start + key / kBlockSize];
 }
 
 /// Starts to copy the keys and values of a block, which begins at position `first_key`, to the
-/// warp's cells of a stage; zeros for what the context does not have. Values are multiplied with
-/// weights of zero there, so they must be numbers.
+/// warp's cells of a stage; zeros for what the tile does not see. Those values are multiplied with
+/// weights of zero, so they must be numbers.
 __device__ void copy_block(
     const AttentionKernelArgs& args,
     const QueryTile& tile,
@@ -152,7 +143,7 @@ __device__ void copy_block(
     std::uint32_t stage
 ) {
   const int lane = lane_id();
-  const int present = block == kNoBlock ? 0 : tile.context - first_key;
+  const int present = block == kNoBlock ? 0 : tile.end() - first_key;
   const int key_bytes = present > 0 ? 16 : 0;
   const int value_bytes = 2 * min(max(present - 8 * (lane % 2), 0), 8);
   const std::size_t cell =
@@ -253,12 +244,13 @@ __device__ void raise_max(State& state, const Scores& scores) {
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      float row_max = fmaxf(scores[i][0][2 * h], scores[i][0][2 * h + 1]);
+      float row_max[2] = {-INFINITY, -INFINITY};
 #pragma unroll
-      for (int n = 1; n < 2 * kStepBlocks; ++n) {
-        row_max = fmaxf(row_max, fmaxf(scores[i][n][2 * h], scores[i][n][2 * h + 1]));
+      for (int n = 0; n < 2 * kStepBlocks; ++n) {
+        const float pair = fmaxf(scores[i][n][2 * h], scores[i][n][2 * h + 1]);
+        row_max[n % 2] = fmaxf(row_max[n % 2], pair);
       }
-      max[i][h] = row_max * kScoreScale;
+      max[i][h] = fmaxf(row_max[0], row_max[1]) * kScoreScale;
       is_above |= max[i][h] > state.max[i][h] + kMaxExponent;
     }
   }
@@ -397,8 +389,8 @@ __device__ void store_state(const State& state, const PartialStates& states, std
   }
 }
 
-/// The keys of a tile of query rows, and the share of one of `splits` thread blocks in them: steps
-/// [begin, end) of kTileKeys each.
+/// The share of one of `splits` thread blocks in the keys of a tile of query rows: tiles of keys
+/// [begin, end).
 struct Share {
   int begin;
   int end;
@@ -417,66 +409,67 @@ __device__ std::size_t first_part(const AttentionKernelArgs& args, int splits) {
   return (static_cast<std::size_t>(blockIdx.y) * args.num_kv_heads + blockIdx.x) * splits;
 }
 
-/// Brings the rows' state up to date with a tile of keys.
+/// Adds a tile of keys, from `first_key` on, to the rows' state.
 __device__ void attend(
     const QueryTile& tile,
     int sliding_window,
-    KeyRange keys,
-    std::uint32_t stage,
+    int first_key,
+    std::uint32_t cells,
     const QueryFragments& q,
     State& state
 ) {
 #pragma unroll 1
-  for (int first = 0; first < kTileKeys; first += kStepKeys) {
-    if (keys.first + first >= keys.end) return;
-    const std::uint32_t cells = stage + first / kBlockSize * kCellBytes;
+  for (int step = 0; step < kTileBlocks / kStepBlocks && first_key < tile.end(); ++step) {
     Scores scores = {};
     compute_scores(cells, q, scores);
-    mask_scores(tile, sliding_window, keys.first + first, scores);
+    mask_scores(tile, sliding_window, first_key, scores);
     raise_max(state, scores);
     accumulate_values(cells + kTileBlocks * kCellBytes, scores, state);
+    first_key += kStepKeys;
+    cells += kStepBlocks * kCellBytes;
   }
 }
 
-__global__ __launch_bounds__(kThreads, RESIDENT) void attention_prefill_kernel(
+/// The stage of the tile of keys that begins at `first_key`: tiles take turns.
+__device__ std::uint32_t stage_of(const uint4* stages, int first_key) {
+  const auto first = static_cast<std::uint32_t>(__cvta_generic_to_shared(stages));
+  return first + first_key / kTileKeys % 2 * kStageBytes;
+}
+
+__global__ __launch_bounds__(kThreads, kResidentPrefillBlocks) void attention_prefill_kernel(
     const __grid_constant__ AttentionKernelArgs args, PartialStates states, int group_bits
 ) {
-  __shared__ uint4 stages[kSharedBytes / sizeof(uint4)];
-  const auto shared = static_cast<std::uint32_t>(__cvta_generic_to_shared(stages));
+  __shared__ uint4 stages[2 * kStageBytes / sizeof(uint4)];
   const int splits = static_cast<int>(gridDim.z);
-  QueryTile tile;
-  if (!find_tile(args, group_bits, tile)) return;
-  const KeyRange visible = visible_keys(tile, args.sliding_window);
+  __shared__ QueryTile shared_tile;
+  QueryTile own;
+  if (!find_tile(args, group_bits, own)) return;
+  if (threadIdx.x == 0) shared_tile = own;
+  __syncthreads();
+  const QueryTile& tile = shared_tile;
+  const KeyRange visible = visible_keys(own, args.sliding_window);
   const Share share = take_share(visible, splits);
   if (share.begin >= share.end) return;
 
-  // Tiles of keys, and the block of the tile to copy next that is this warp's.
-  const int first_key = visible.first + share.begin * kTileKeys;
   const int end_key = visible.first + share.end * kTileKeys;
-  int copy_key = first_key + warp_id() * kBlockSize;
-  for (int i = 0; i < kStages - 1; ++i, copy_key += kTileKeys) {
-    if (copy_key < end_key) {
-      copy_block(args, tile, look_up(args, tile, copy_key), copy_key, shared + i * kStageBytes);
-    }
-    ptx::commit_copies();
-  }
-  BlockId copy_block_id = look_up(args, tile, copy_key);
+  int key = visible.first + share.begin * kTileKeys;
+  const int own_key = warp_id() * kBlockSize;  // every warp copies one block of a tile
+  copy_block(args, tile, look_up(args, tile, key + own_key), key + own_key, stage_of(stages, key));
+  ptx::commit_copies();
+  BlockId next_block = look_up(args, tile, key + kTileKeys + own_key);
   QueryFragments q;
   load_queries(args, tile, q);
   State state = initial_state(args, tile, splits == 1);
-  std::uint32_t stage = shared;
-  std::uint32_t copy_stage = shared + (kStages - 1) * kStageBytes;
-  for (int key = first_key; key < end_key; key += kTileKeys) {
-    ptx::wait_for_copies<kStages - 2>();
+  for (; key < end_key; key += kTileKeys) {
+    ptx::wait_for_copies<0>();
     __syncthreads();
-    // Every warp is done with the tile before: its stage is filled again.
-    if (copy_key < end_key) copy_block(args, tile, copy_block_id, copy_key, copy_stage);
-    ptx::commit_copies();
-    copy_key += kTileKeys;
-    copy_block_id = look_up(args, tile, copy_key);
-    attend(tile, args.sliding_window, {key, visible.end}, stage, q, state);
-    copy_stage = stage;
-    stage = stage + kStageBytes == shared + kSharedBytes ? shared : stage + kStageBytes;
+    const int next_key = key + kTileKeys;
+    if (next_key < end_key) {
+      copy_block(args, tile, next_block, next_key + own_key, stage_of(stages, next_key));
+      ptx::commit_copies();
+      next_block = look_up(args, tile, next_key + kTileKeys + own_key);
+    }
+    attend(tile, args.sliding_window, key, stage_of(stages, key), q, state);
   }
   finish_sums(state);
   if (splits == 1) {

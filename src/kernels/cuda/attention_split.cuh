@@ -2,6 +2,7 @@
 
 #include <cuda_bf16.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,12 +27,13 @@ inline constexpr float kScoreScale = 0.125F * kLog2e;
 /// The max of a state without keys: below every score, and finite, so that differences are numbers.
 inline constexpr float kNoScore = -1e30F;
 
-/// Thread blocks that a multiprocessor runs at once.
-inline constexpr int kResidentDecodeBlocks = 4;
-inline constexpr int kResidentPrefillBlocks = 2;
-/// The grid for decoding has at most this many times the thread blocks that run at once.
-inline constexpr int kMaxDecodeWaves = 8;
+/// A thread block that decodes sees at least this many keys, if there are so many.
+inline constexpr int kMinDecodeKeys = 128;
+/// A grid that decodes has at most this many thread blocks for each multiprocessor, if it splits.
+inline constexpr int kMaxDecodeBlocks = 32;
 inline constexpr int kPrefillRows = 128;  // query rows of a thread block: tokens x heads
+/// Thread blocks for prefill that a multiprocessor runs at once.
+inline constexpr int kResidentPrefillBlocks = 3;
 
 /// Positions [first, end).
 struct KeyRange {
@@ -65,9 +67,8 @@ struct PartialStates {
 
 /// Room for the states of a launch, in rows.
 constexpr std::size_t partial_rows(int num_multiprocessors) {
-  constexpr int kRows = kResidentPrefillBlocks * kPrefillRows;
-  static_assert(kMaxDecodeWaves * kResidentDecodeBlocks * kMaxGroup <= kRows);
-  return static_cast<std::size_t>(num_multiprocessors) * kRows;
+  return static_cast<std::size_t>(num_multiprocessors) *
+         std::max(kMaxDecodeBlocks * kMaxGroup, kResidentPrefillBlocks * kPrefillRows);
 }
 
 inline PartialStates partial_states(const AttentionKernelArgs& args, int rows) {

@@ -444,6 +444,31 @@ TEST_F(CudaAttentionTest, AnEmptyPlaceInABatchIsHarmless) {
   expect_close(step, out);
 }
 
+TEST(AttentionSplitTest, FewSequencesAreSplitUntilTheDeviceIsFull) {
+  EXPECT_EQ(attention_decode_splits(1, 8, 131072, 132), 33);
+  EXPECT_EQ(attention_decode_splits(2, 8, 8192, 132), 16);
+  EXPECT_EQ(attention_decode_splits(8, 8, 8192, 132), 4);
+  EXPECT_EQ(attention_decode_splits(64, 8, 4096, 132), 1);
+}
+
+TEST(AttentionSplitTest, ShortContextsAreNotSplitBelowWhatPays) {
+  EXPECT_EQ(attention_decode_splits(1, 8, 1, 132), 1);
+  EXPECT_EQ(attention_decode_splits(1, 8, 128, 132), 1);
+  EXPECT_EQ(attention_decode_splits(1, 8, 1024, 132), 8);
+}
+
+TEST(AttentionSplitTest, OneLongSequenceDoesNotKeepABatchWaiting) {
+  EXPECT_EQ(attention_decode_splits(64, 8, 8192, 132), 2);
+  EXPECT_EQ(attention_decode_splits(64, 8, 131072, 132), 8);
+}
+
+TEST(AttentionSplitTest, FewTilesOfLongContextsAreSplit) {
+  EXPECT_EQ(attention_prefill_splits(128, 8, 131072, 132), 1);
+  EXPECT_EQ(attention_prefill_splits(1, 8, 131072, 132), 49);
+  EXPECT_EQ(attention_prefill_splits(1, 8, 2048, 132), 4);
+  EXPECT_EQ(attention_prefill_splits(1, 8, 200, 132), 1);
+}
+
 TEST(AttentionSplitTest, StatesFitTheScratch) {
   for (const int multiprocessors : {1, 20, 132}) {
     for (const int kv_heads : {1, 2, 8}) {
