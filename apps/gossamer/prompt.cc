@@ -1,6 +1,5 @@
 #include "apps/gossamer/prompt.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "apps/gossamer/text_input.h"
+#include "base/local_date.h"
 #include "base/terminal.h"
 #include "harmony/encoding.h"
 #include "harmony/renderer.h"
@@ -31,13 +31,6 @@ harmony::ReasoningEffort effort_of(const std::string& name) {
   if (name == "low") return harmony::ReasoningEffort::kLow;
   if (name == "high") return harmony::ReasoningEffort::kHigh;
   return harmony::ReasoningEffort::kMedium;
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  ::localtime_r(&now, &local);
-  return fmt::format("{:%Y-%m-%d}", local);
 }
 
 }  // namespace
@@ -85,7 +78,7 @@ Result<std::vector<TokenId>> raw_prompt(const PromptFlags& flags, const LoadedMo
 harmony::Conversation chat_conversation(const ChatFlags& chat, std::string text) {
   harmony::SystemContent system = harmony::SystemContent::defaults();
   system.reasoning_effort = effort_of(chat.reasoning);
-  system.conversation_start_date = today();
+  system.conversation_start_date = local_date();
   harmony::Conversation conversation;
   harmony::Message message;
   message.role = harmony::Role::kSystem;

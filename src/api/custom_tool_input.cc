@@ -163,7 +163,7 @@ std::string custom_tool_input(std::string_view arguments) {
 }
 
 std::string custom_tool_arguments(std::string_view input) {
-  return Json{{"input", input}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return to_text(Json{{"input", input}});
 }
 
 }  // namespace gossamer::api

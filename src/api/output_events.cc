@@ -62,7 +62,7 @@ const char* text_field(OutputKind kind) {
 }  // namespace
 
 std::string to_sse(const StreamEvent& event) {
-  const std::string data = event.json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string data = to_text(event.json);
   return "event: " + event.type + "\ndata: " + data + "\n\n";
 }
 

@@ -66,18 +66,6 @@ std::optional<ReasoningEffort> read_strict(
 
 }  // namespace
 
-std::string_view effort_name(ReasoningEffort effort) {
-  switch (effort) {
-    case ReasoningEffort::kLow:
-      return "low";
-    case ReasoningEffort::kMedium:
-      return "medium";
-    case ReasoningEffort::kHigh:
-      break;
-  }
-  return "high";
-}
-
 ReasoningEffort read_reasoning_effort(
     const ObjectReader& request, std::vector<std::string>& warnings
 ) {

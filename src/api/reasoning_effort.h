@@ -16,7 +16,4 @@ harmony::ReasoningEffort read_reasoning_effort(
     const ObjectReader& request, std::vector<std::string>& warnings
 );
 
-/// "low", "medium" or "high".
-std::string_view effort_name(harmony::ReasoningEffort effort);
-
 }  // namespace gossamer::api

@@ -184,7 +184,7 @@ class RequestReader {
         {"parallel_tool_calls", reader_.boolean("parallel_tool_calls").value_or(true)},
         {"previous_response_id", echo_of(reader_, "previous_response_id")},
         {"prompt_cache_key", echo_of(reader_, "prompt_cache_key")},
-        {"reasoning", {{"effort", effort_name(request_.effort)}, {"summary", summary}}},
+        {"reasoning", {{"effort", harmony::effort_name(request_.effort)}, {"summary", summary}}},
         {"safety_identifier", echo_of(reader_, "safety_identifier")},
         {"service_tier", "default"},
         {"store", request_.store},

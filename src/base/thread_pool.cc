@@ -23,35 +23,86 @@ void spin_pause() {
 #endif
 }
 
+// The state of a pool, in one word: how many workers are inside the loop, whether more may come in,
+// and which loop it is.
+constexpr std::uint64_t kWorkers = 0xFFFF;
+constexpr std::uint64_t kOpen = 0x10000;
+constexpr std::uint64_t kLoop = 0x20000;
+
+constexpr std::uint64_t loop_of(std::uint64_t state) {
+  return state / kLoop;
+}
+
 }  // namespace
 
 struct ThreadPool::Shared {
+  // Written while no worker is inside, read by those inside only.
   std::optional<TaskRef> task;
   std::size_t num_tasks = 0;
   std::atomic<std::size_t> next_task{0};
-  std::atomic<int> busy_workers{0};
-  std::atomic<std::uint64_t> generation{0};
+  std::atomic<std::uint64_t> state{0};
   std::atomic<bool> stopping{false};
-  // Sleeping workers wait here; `generation` only changes under the mutex.
+  // Sleeping workers wait here; a new loop begins under the mutex only.
   std::mutex mutex;
   std::condition_variable wake;
+
+  void begin_loop() {
+    {
+      const std::lock_guard lock(mutex);
+      state.store((loop_of(state.load()) + 1) * kLoop + kOpen, std::memory_order_release);
+    }
+    wake.notify_all();
+  }
+
+  /// Waits for another loop than `seen`, which becomes that one.
+  void await_loop(std::uint64_t& seen) {
+    int spins = 0;
+    while (loop_of(state.load(std::memory_order_acquire)) == seen && spins++ < kSpinsBeforeSleep) {
+      spin_pause();
+    }
+    if (loop_of(state.load(std::memory_order_acquire)) == seen) {
+      std::unique_lock lock(mutex);
+      wake.wait(lock, [&] { return loop_of(state.load()) != seen; });
+    }
+    seen = loop_of(state.load(std::memory_order_acquire));
+  }
+
+  /// False when the loop is over, or another one is under way.
+  bool enter(std::uint64_t loop) {
+    std::uint64_t now = state.load(std::memory_order_acquire);
+    while (loop_of(now) == loop && (now & kOpen) != 0) {
+      if (state.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
+  void leave() { state.fetch_sub(1, std::memory_order_release); }
+
+  /// Lets nobody in any more, and waits for those inside.
+  void close() {
+    state.fetch_and(~kOpen, std::memory_order_acquire);
+    int spins = 0;
+    while ((state.load(std::memory_order_acquire) & kWorkers) != 0) {
+      if (++spins < kSpinsBeforeSleep) {
+        spin_pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
 };
 
 ThreadPool::ThreadPool(int num_threads) : shared_(std::make_unique<Shared>()) {
-  GOSSAMER_CHECK(num_threads >= 1);
+  GOSSAMER_CHECK(num_threads >= 1 && static_cast<std::uint64_t>(num_threads) <= kWorkers);
   workers_.reserve(static_cast<std::size_t>(num_threads) - 1);
   for (int thread = 1; thread < num_threads; ++thread) {
-    workers_.emplace_back([this, thread] { work(thread, shared_->stopping); });
+    workers_.emplace_back([this, thread] { work(thread); });
   }
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->stopping = true;
-    ++shared_->generation;
-  }
-  shared_->wake.notify_all();
+  shared_->stopping = true;
+  shared_->begin_loop();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -60,25 +111,14 @@ void ThreadPool::run(std::size_t num_tasks, TaskRef task) {
     for (std::size_t i = 0; i < num_tasks; ++i) task(i, 0);
     return;
   }
-  {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->task = task;
-    shared_->num_tasks = num_tasks;
-    shared_->next_task.store(0, std::memory_order_relaxed);
-    shared_->busy_workers.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    shared_->generation.fetch_add(1, std::memory_order_release);
-  }
-  shared_->wake.notify_all();
+  shared_->task = task;
+  shared_->num_tasks = num_tasks;
+  shared_->next_task.store(0, std::memory_order_relaxed);
+  shared_->begin_loop();
   take_tasks(0);
-  // Every worker checks in once a loop, so none can still hold this loop's task after we return.
-  int spins = 0;
-  while (shared_->busy_workers.load(std::memory_order_acquire) != 0) {
-    if (++spins < kSpinsBeforeSleep) {
-      spin_pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+  // Every task is taken. A worker that has not come by now, because another program has its core,
+  // is not waited for.
+  shared_->close();
 }
 
 void ThreadPool::take_tasks(int thread) {
@@ -89,22 +129,14 @@ void ThreadPool::take_tasks(int thread) {
   }
 }
 
-void ThreadPool::work(int thread, const std::atomic<bool>& stopping) {
+void ThreadPool::work(int thread) {
   std::uint64_t seen = 0;
   for (;;) {
-    int spins = 0;
-    while (shared_->generation.load(std::memory_order_acquire) == seen &&
-           spins++ < kSpinsBeforeSleep) {
-      spin_pause();
-    }
-    if (shared_->generation.load(std::memory_order_acquire) == seen) {
-      std::unique_lock lock(shared_->mutex);
-      shared_->wake.wait(lock, [&] { return shared_->generation.load() != seen; });
-    }
-    if (stopping) return;
-    ++seen;  // exactly one: run() waits for every worker before the next loop
+    shared_->await_loop(seen);
+    if (shared_->stopping) return;
+    if (!shared_->enter(seen)) continue;
     take_tasks(thread);
-    shared_->busy_workers.fetch_sub(1, std::memory_order_release);
+    shared_->leave();
   }
 }
 

@@ -29,8 +29,8 @@ class TaskRef {
 };
 
 /// A fixed set of threads for data-parallel loops. The caller's thread works too, so a pool of one
-/// has no threads of its own. Workers spin briefly between loops, then sleep. Allocates nothing
-/// after construction.
+/// has no threads of its own. Workers spin briefly between loops, then sleep; a loop does without
+/// those that another program keeps from running. Allocates nothing after construction.
 ///
 /// `run` may be called from one thread at a time, and not from inside a task.
 class ThreadPool {
@@ -49,7 +49,7 @@ class ThreadPool {
   void run(std::size_t num_tasks, TaskRef task);
 
  private:
-  void work(int thread, const std::atomic<bool>& stopping);
+  void work(int thread);
   void take_tasks(int thread);
 
   struct Shared;

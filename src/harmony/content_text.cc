@@ -67,18 +67,6 @@ Status add_tools(const std::optional<Tools>& tools, std::vector<std::string>& se
   return {};
 }
 
-std::string_view effort_name(ReasoningEffort effort) {
-  switch (effort) {
-    case ReasoningEffort::kLow:
-      return "low";
-    case ReasoningEffort::kMedium:
-      return "medium";
-    case ReasoningEffort::kHigh:
-      break;
-  }
-  return "high";
-}
-
 std::string channels_text(const ChannelConfig& config, FunctionTools functions) {
   std::string text = fmt::format("# Valid channels: {}.", fmt::join(config.valid_channels, ", "));
   if (config.channel_required) text += " Channel must be included for every message.";

@@ -11,11 +11,16 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kRoleNames = {
     "user", "assistant", "system", "developer", "tool"};
+constexpr std::array<std::string_view, 3> kEffortNames = {"low", "medium", "high"};
 
 }  // namespace
 
 std::string_view role_name(Role role) {
   return kRoleNames[static_cast<std::size_t>(role)];
+}
+
+std::string_view effort_name(ReasoningEffort effort) {
+  return kEffortNames[static_cast<std::size_t>(effort)];
 }
 
 std::optional<Role> role_from_name(std::string_view name) {

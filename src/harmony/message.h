@@ -23,6 +23,9 @@ std::optional<Role> role_from_name(std::string_view name);
 /// How much the model should think.
 enum class ReasoningEffort { kLow, kMedium, kHigh };
 
+/// "low", "medium" or "high".
+std::string_view effort_name(ReasoningEffort effort);
+
 /// A function that a tool offers.
 struct ToolFunction {
   std::string name;

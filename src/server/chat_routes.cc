@@ -8,8 +8,8 @@
 #include "api/chat_completions_request.h"
 #include "api/chat_completions_stream.h"
 #include "api/json_reader.h"
+#include "server/chunk_stream.h"
 #include "server/endpoints.h"
-#include "server/sse_output.h"
 #include "server/turn_runner.h"
 
 namespace gossamer::server {
@@ -17,9 +17,6 @@ namespace gossamer::server {
 namespace asio = boost::asio;
 
 namespace {
-
-/// Where chunks go, as they come; none of them is a sign of life.
-using ChunkOutput = std::function<asio::awaitable<void>(std::span<const api::Json>)>;
 
 /// One completion: its request, and what has become of it.
 struct ChatRun {
@@ -44,10 +41,8 @@ api::ApiResult<api::ChatCompletionsRequest> read_request(
   const api::ChatDefaults defaults = chat_defaults(service, model);
   auto request = api::read_chat_completions_request(*body, defaults);
   if (!request.ok()) return request.error();
-  request->turn.user = service.asker_of(http_request).client + '/' + request->turn.user;
-  for (const std::string& warning : request->warnings) {
-    service.log().warn("request", {{"id", http_request.id}, {"what", warning}});
-  }
+  request->turn.user = service.asker_of(http_request).user(request->turn.user);
+  service.log_warnings(http_request, request->warnings);
   return request;
 }
 
@@ -82,36 +77,6 @@ asio::awaitable<api::ApiResult<void>> run(
   co_return api::ApiResult<void>();
 }
 
-asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, ChatRun& chat) {
-  SseOutput sse(exchange);
-  const ChunkOutput output = [&](std::span<const api::Json> chunks) { return sse.send(chunks); };
-  const auto done = co_await run(service, chat, output);
-  if (!done.ok() && !sse.has_begun()) {
-    co_await reply_error(service, exchange, done.error());
-    co_return;
-  }
-  if (!done.ok()) {
-    const std::vector<api::Json> error(1, api::to_json(done.error()));
-    co_await sse.send(error);
-  }
-  co_await sse.end();
-}
-
-asio::awaitable<void> answer_whole(Service& service, http::Exchange& exchange, ChatRun& chat) {
-  api::ChatCompletion completion;
-  const ChunkOutput output = [&](std::span<const api::Json> chunks) -> asio::awaitable<void> {
-    for (const api::Json& chunk : chunks) completion.add(chunk);
-    co_return;
-  };
-  const auto done = co_await run(service, chat, output);
-  if (!done.ok()) {
-    co_await reply_error(service, exchange, done.error());
-    co_return;
-  }
-  const api::Json body = completion.json(chat.head, chat.usage);
-  co_await reply_json(exchange, 200, body);
-}
-
 asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
   const auto model = co_await service.model().wait();
   if (!model.ok()) {
@@ -123,13 +88,16 @@ asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
     co_await reply_error(service, exchange, request.error());
     co_return;
   }
-  const bool streams = request->stream;
   const auto chat = std::make_unique<ChatRun>(**model, std::move(*request));
-  if (streams) {
-    co_await answer_stream(service, exchange, *chat);
-  } else {
-    co_await answer_whole(service, exchange, *chat);
+  const ChunkSource source = [&](const ChunkOutput& output) { return run(service, *chat, output); };
+  if (chat->request.stream) {
+    co_await answer_stream(service, exchange, source);
+    co_return;
   }
+  api::ChatCompletion completion;
+  const auto collect = [&](const api::Json& chunk) { completion.add(chunk); };
+  const auto object = [&] { return completion.json(chat->head, chat->usage); };
+  co_await answer_whole(service, exchange, source, collect, object);
 }
 
 }  // namespace

@@ -9,19 +9,15 @@
 #include "api/completions_request.h"
 #include "api/completions_stream.h"
 #include "api/json_reader.h"
+#include "server/chunk_stream.h"
 #include "server/endpoints.h"
 #include "server/mailbox.h"
-#include "server/sse_output.h"
 
 namespace gossamer::server {
 
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::chrono::seconds kHeartbeat{10};
-
-using ChunkOutput = std::function<asio::awaitable<void>(std::span<const api::Json>)>;
 
 /// News of one of the prompts.
 struct ChoiceUpdate {
@@ -44,7 +40,6 @@ class CompletionRun {
         stream_(request_, generations_, model.encoding.tokenizer(), head_) {}
 
   const api::CompletionsRequest& request() const { return request_; }
-  std::size_t num_choices() const { return running_.size(); }
 
   api::Json json(const api::Completion& completion) const {
     return completion.json(head_, stream_.usage());
@@ -117,10 +112,6 @@ class CompletionRun {
   int num_open_ = 0;
 };
 
-std::vector<TokenId> end_tokens(const ServedModel& model) {
-  return model.encoding.turn_end_tokens();
-}
-
 asio::awaitable<api::ApiResult<std::shared_ptr<CompletionRun>>> prepare(
     Service& service, const http::Request& http_request
 ) {
@@ -130,54 +121,30 @@ asio::awaitable<api::ApiResult<std::shared_ptr<CompletionRun>>> prepare(
   if (!body.ok()) co_return body.error();
   auto request = api::read_completions_request(*body, (*model)->names.front());
   if (!request.ok()) co_return request.error();
-  request->user = service.asker_of(http_request).client + '/' + request->user;
+  request->user = service.asker_of(http_request).user(request->user);
+  const harmony::Encoding& encoding = (*model)->encoding;
   auto generations =
-      api::make_engine_requests(*request, (*model)->encoding.tokenizer(), end_tokens(**model));
+      api::make_engine_requests(*request, encoding.tokenizer(), encoding.turn_end_tokens());
   if (!generations.ok()) co_return generations.error();
   co_return std::make_shared<CompletionRun>(**model, std::move(*request), std::move(*generations));
-}
-
-asio::awaitable<void> answer_stream(
-    Service& service, http::Exchange& exchange, CompletionRun& run
-) {
-  SseOutput sse(exchange);
-  const ChunkOutput output = [&](std::span<const api::Json> chunks) { return sse.send(chunks); };
-  const auto done = co_await run.run(output);
-  if (!done.ok() && !sse.has_begun()) {
-    co_await reply_error(service, exchange, done.error());
-    co_return;
-  }
-  if (!done.ok()) {
-    const std::vector<api::Json> error(1, api::to_json(done.error()));
-    co_await sse.send(error);
-  }
-  co_await sse.end();
-}
-
-asio::awaitable<void> answer_whole(Service& service, http::Exchange& exchange, CompletionRun& run) {
-  api::Completion completion(run.request().prompts.size());
-  const ChunkOutput output = [&](std::span<const api::Json> chunks) -> asio::awaitable<void> {
-    for (const api::Json& chunk : chunks) completion.add(chunk);
-    co_return;
-  };
-  const auto done = co_await run.run(output);
-  if (!done.ok()) {
-    co_await reply_error(service, exchange, done.error());
-    co_return;
-  }
-  const api::Json body = run.json(completion);
-  co_await reply_json(exchange, 200, body);
 }
 
 asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
   const auto run = co_await prepare(service, exchange.request());
   if (!run.ok()) {
     co_await reply_error(service, exchange, run.error());
-  } else if ((*run)->request().stream) {
-    co_await answer_stream(service, exchange, **run);
-  } else {
-    co_await answer_whole(service, exchange, **run);
+    co_return;
   }
+  CompletionRun& completion_run = **run;
+  const ChunkSource source = [&](const ChunkOutput& output) { return completion_run.run(output); };
+  if (completion_run.request().stream) {
+    co_await answer_stream(service, exchange, source);
+    co_return;
+  }
+  api::Completion completion(completion_run.request().prompts.size());
+  const auto collect = [&](const api::Json& chunk) { completion.add(chunk); };
+  const auto object = [&] { return completion_run.json(completion); };
+  co_await answer_whole(service, exchange, source, collect, object);
 }
 
 }  // namespace

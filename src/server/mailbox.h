@@ -15,6 +15,9 @@
 
 namespace gossamer::server {
 
+/// After so long without news a waiting client is given a sign of life.
+inline constexpr std::chrono::seconds kHeartbeat{10};
+
 /// Throws boost::system::system_error (operation_aborted) when the coroutine was cancelled, for
 /// places that an ended wait does not tell.
 inline boost::asio::awaitable<void> throw_if_cancelled() {

@@ -57,11 +57,6 @@ std::shared_ptr<ResponseJob> ResponseJobs::find(const std::string& id, const std
   return found->second;
 }
 
-int ResponseJobs::size() const {
-  const std::lock_guard lock(mutex_);
-  return static_cast<int>(jobs_.size());
-}
-
 void ResponseJobs::cancel_all() {
   const std::lock_guard lock(mutex_);
   for (const auto& [id, job] : jobs_) job->cancel();

@@ -34,7 +34,6 @@ class ResponseJob : public std::enable_shared_from_this<ResponseJob> {
   /// Ends the coroutine that makes the response.
   void cancel();
   boost::asio::cancellation_slot slot() { return signal_.slot(); }
-  const boost::asio::any_io_executor& strand() const { return strand_; }
 
  private:
   const std::string owner_;
@@ -55,7 +54,6 @@ class ResponseJobs {
   /// Null when there is none of that owner.
   std::shared_ptr<ResponseJob> find(const std::string& id, const std::string& owner) const;
 
-  int size() const;
   void cancel_all();
 
  private:

@@ -51,14 +51,6 @@ api::ApiResult<api::ResponsesRequest> read_request(
   return request;
 }
 
-void log_warnings(
-    Service& service, const std::string& id, const std::vector<std::string>& warnings
-) {
-  for (const std::string& warning : warnings) {
-    service.log().warn("request", {{"id", id}, {"what", warning}});
-  }
-}
-
 std::string to_sse(const std::vector<api::StreamEvent>& events) {
   std::string bytes;
   for (const api::StreamEvent& event : events) bytes += api::to_sse(event);
@@ -66,9 +58,7 @@ std::string to_sse(const std::vector<api::StreamEvent>& events) {
 }
 
 /// Everything about a request that can be wrong before the model is asked.
-asio::awaitable<api::ApiResult<Run>> prepare(
-    Service& service, const http::Request& http_request, api::ResponsesRequest* copy
-) {
+asio::awaitable<api::ApiResult<Run>> prepare(Service& service, const http::Request& http_request) {
   const auto model = co_await service.model().wait();
   if (!model.ok()) co_return model.error();
   auto request = read_request(service, **model, http_request);
@@ -76,8 +66,7 @@ asio::awaitable<api::ApiResult<Run>> prepare(
   Asker asker = service.asker_of(http_request);
   auto items = co_await find_items(service, *request, asker.owner);
   if (!items.ok()) co_return items.error();
-  log_warnings(service, http_request.id, request->warnings);
-  *copy = *request;
+  service.log_warnings(http_request, request->warnings);
   co_return std::make_shared<ResponseRun>(
       service, **model, std::move(*request), std::move(*items), std::move(asker)
   );
@@ -172,19 +161,18 @@ asio::awaitable<void> follow_job(
 }
 
 asio::awaitable<void> create_response(Service& service, http::Exchange& exchange) {
-  api::ResponsesRequest request;
-  const auto run = co_await prepare(service, exchange.request(), &request);
+  const auto run = co_await prepare(service, exchange.request());
   if (!run.ok()) {
     co_await reply_error(service, exchange, run.error());
-  } else if (request.background) {
+  } else if ((*run)->request().background) {
     const auto job = start_job(service, service.asker_of(exchange.request()), *run);
-    if (request.stream) {
+    if ((*run)->request().stream) {
       co_await follow_job(exchange, job, 0);
     } else {
       const api::Json object = job->object();
       co_await reply_json(exchange, 200, object);
     }
-  } else if (request.stream) {
+  } else if ((*run)->request().stream) {
     co_await answer_stream(service, exchange, *run);
   } else {
     co_await answer_whole(service, exchange, *run);

@@ -46,7 +46,7 @@ api::ApiResult<chat::Turn> ResponseRun::make_turn() {
   auto conversation = api::build_conversation(request_, items_, context, request_.warnings);
   chat::TurnRequest turn_request =
       api::make_turn_request(request_, std::move(conversation), context);
-  turn_request.user = asker_.client + '/' + turn_request.user;
+  turn_request.user = asker_.user(turn_request.user);
   auto turn = chat::Turn::create(model_.encoding, std::move(turn_request));
   if (!turn.ok()) return api::from_error(turn.error());
   return std::move(*turn);
@@ -115,8 +115,8 @@ asio::awaitable<void> ResponseRun::keep() {
   if (!request_.store || service_.store() == nullptr) co_return;
   store::StoredResponse record{
       .id = id(),
-      .response = stream_.response().dump(),
-      .input = api::Json(request_.input).dump(),
+      .response = api::to_text(stream_.response()),
+      .input = api::to_text(request_.input),
       .previous_id = request_.previous_response_id,
       .owner = asker_.owner,
       .created_at = std::time(nullptr)};

@@ -28,6 +28,7 @@ class ResponseRun {
       Asker asker
   );
 
+  const api::ResponsesRequest& request() const { return request_; }
   const std::string& id() const { return stream_.id(); }
   api::Json response() const { return stream_.response(); }
 

@@ -48,8 +48,6 @@ class Router {
   /// The pattern of a path, whatever the method; "other" when there is none.
   std::string_view pattern_of(std::string_view path) const;
 
-  const std::vector<Route>& routes() const { return routes_; }
-
  private:
   std::vector<Route> routes_;
 };

@@ -1,7 +1,6 @@
 #include "server/run.h"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,12 +13,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "base/local_date.h"
 #include "http/bind_policy.h"
 #include "server/service.h"
 
@@ -42,11 +41,6 @@ Status check_exposure(const RunOptions& options) {
       "127.0.0.1, or say --allow-without-key",
       http.host
   );
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  return fmt::format("{:%Y-%m-%d}", fmt::localtime(now));
 }
 
 using SealKey = api::SealedReasoning::Key;
@@ -100,7 +94,7 @@ Result<std::unique_ptr<Service>> make_service(
     GOSSAMER_ASSIGN_OR_RETURN(seal_key, seal_key_of(*options.store_file));
   }
   ServiceOptions service_options{
-      .date = [date = options.date] { return date ? *date : today(); },
+      .date = [date = options.date] { return date ? *date : local_date(); },
       .tools = options.tools,
       .asks_for_keys = !options.http.api_keys.empty(),
       .seal_key = seal_key,

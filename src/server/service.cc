@@ -82,11 +82,12 @@ asio::awaitable<void> Service::handle(http::Exchange& exchange) {
 
 std::string Service::error_body(int status, const std::string& message) {
   const bool is_ours = status >= 500;
-  return api::to_json({.status = status,
-                       .type = is_ours ? "server_error" : "invalid_request_error",
-                       .code = status == 401 ? "invalid_api_key" : "",
-                       .message = message})
-      .dump();
+  const api::ApiError error{
+      .status = status,
+      .type = is_ours ? "server_error" : "invalid_request_error",
+      .code = status == 401 ? "invalid_api_key" : "",
+      .message = message};
+  return api::to_text(api::to_json(error));
 }
 
 void Service::record(const http::AccessRecord& record) {
@@ -106,6 +107,13 @@ void Service::record(const http::AccessRecord& record) {
 
 Asker Service::asker_of(const http::Request& request) const {
   return {.client = request.client, .owner = options_.asks_for_keys ? request.client : ""};
+}
+
+void Service::log_warnings(const http::Request& request, const std::vector<std::string>& warnings)
+    const {
+  for (const std::string& warning : warnings) {
+    log_.warn("request", {{"id", request.id}, {"what", warning}});
+  }
 }
 
 const std::vector<std::string>& Service::open_paths() {

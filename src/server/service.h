@@ -35,6 +35,9 @@ struct ServiceOptions {
 struct Asker {
   std::string client;  ///< whose turn it is: the name of the key, or the address
   std::string owner;   ///< whose responses these are: the name of the key, or empty
+
+  /// As engine::Request::user, for whom the client says that it asks: apart from other clients'.
+  std::string user(const std::string& name) const { return client + '/' + name; }
 };
 
 /// The API: every route, and what the routes share. Runs on the io_context's threads.
@@ -58,6 +61,9 @@ class Service {
 
   Asker asker_of(const http::Request& request) const;
 
+  /// What was left out or changed of a request.
+  void log_warnings(const http::Request& request, const std::vector<std::string>& warnings) const;
+
   /// Lets /metrics tell how many connections are open.
   void set_connection_count(std::function<int()> count) { connection_count_ = std::move(count); }
 
@@ -72,7 +78,6 @@ class Service {
   store::ResponseStore* store() { return store_.get(); }
   ResponseJobs& jobs() { return *jobs_; }
   const ServiceOptions& options() const { return options_; }
-  const Router& router() const { return router_; }
   int num_connections() const { return connection_count_ ? connection_count_() : 0; }
   boost::asio::io_context& context() { return context_; }
 

@@ -16,7 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::chrono::seconds kHeartbeat{10};
 constexpr std::chrono::seconds kToolPatience{120};
 
 /// Times between tokens, as the client sees them.

@@ -1,16 +1,29 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
+#include <csignal>
+#include <thread>
 #include <vector>
 
 namespace gossamer {
 namespace {
 
-class ThreadPoolTest : public testing::TestWithParam<int> {};
+std::atomic<bool> is_held{false};
+std::atomic<bool> may_go{false};
 
-TEST_P(ThreadPoolTest, RunsEveryTaskExactlyOnce) {
+/// Keeps the thread that gets the signal from running, as another program on its core would.
+void hold_thread(int /*signal*/) {
+  is_held = true;
+  while (!may_go) {
+  }
+}
+
+class ThreadPoolSizes : public testing::TestWithParam<int> {};
+
+TEST_P(ThreadPoolSizes, RunsEveryTaskExactlyOnce) {
   ThreadPool pool(GetParam());
   for (const std::size_t num_tasks : {0, 1, 2, 3, 17, 1000}) {
     std::vector<std::atomic<int>> runs(num_tasks);
@@ -23,7 +36,7 @@ TEST_P(ThreadPoolTest, RunsEveryTaskExactlyOnce) {
   }
 }
 
-TEST_P(ThreadPoolTest, SeesTheWritesOfTheLoopBefore) {
+TEST_P(ThreadPoolSizes, SeesTheWritesOfTheLoopBefore) {
   ThreadPool pool(GetParam());
   std::vector<int> values(64, 0);
   for (int round = 0; round < 2000; ++round) {
@@ -38,7 +51,26 @@ TEST_P(ThreadPoolTest, SeesTheWritesOfTheLoopBefore) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, ThreadPoolTest, testing::Values(1, 2, 3, 8));
+TEST(ThreadPoolTest, ALoopDoesWithoutAWorkerThatIsNotRunning) {
+  ThreadPool pool(2);
+  std::atomic<int> arrived{0};
+  pthread_t worker{};
+  pool.run(2, [&](std::size_t, int thread) {
+    if (thread == 1) worker = ::pthread_self();
+    ++arrived;
+    while (arrived < 2) std::this_thread::yield();  // one task for each thread
+  });
+  const auto previous = std::signal(SIGUSR1, hold_thread);
+  ASSERT_EQ(::pthread_kill(worker, SIGUSR1), 0);
+  while (!is_held) std::this_thread::yield();
+  std::vector<int> threads(100, -1);
+  pool.run(threads.size(), [&](std::size_t task, int thread) { threads[task] = thread; });
+  EXPECT_EQ(threads, std::vector<int>(100, 0));
+  may_go = true;
+  std::signal(SIGUSR1, previous);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, ThreadPoolSizes, testing::Values(1, 2, 3, 8));
 
 }  // namespace
 }  // namespace gossamer

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/check.h"
 
@@ -34,6 +35,13 @@ struct Row {
   float denominator;  // running sum of exp(score - largest), the sink's included
 };
 
+/// Query heads of one token that lie side by side.
+struct Heads {
+  const float* q;  // [heads, head_dim]
+  float* out;      // [heads, head_dim]
+  Row* rows;       // [heads]
+};
+
 /// scores[r][key] = scale * dot(q[r], key) for R rows against the 16 keys of a cell.
 template <std::size_t R>
 HWY_INLINE void score_rows(
@@ -59,68 +67,6 @@ HWY_INLINE void score_rows(
   }
 }
 
-/// Turns a row's 16 scores into probabilities relative to the new maximum, in place; those outside
-/// [first, last] become 0. Returns the factor by which what was summed before must shrink.
-HWY_INLINE float soften(float* scores, std::size_t first, std::size_t last, Row& row) {
-  const D d;
-  float largest = row.largest;
-  for (std::size_t j = first; j <= last; ++j) largest = std::max(largest, scores[j]);
-  const float shrink = largest > row.largest ? std::exp(row.largest - largest) : 1.0F;
-  V sum = hn::Zero(d);
-  for (std::size_t i = 0; i < kBlockVectors; ++i) {
-    const V index = hn::Iota(d, static_cast<float>(i * kLanes));
-    const auto seen = hn::And(
-        hn::Ge(index, hn::Set(d, static_cast<float>(first))),
-        hn::Le(index, hn::Set(d, static_cast<float>(last)))
-    );
-    const V score = hn::LoadU(d, scores + i * kLanes);
-    const V p = hn::IfThenElseZero(seen, hn::Exp(d, hn::Sub(score, hn::Set(d, largest))));
-    hn::StoreU(p, d, scores + i * kLanes);
-    sum = hn::Add(sum, p);
-  }
-  row.denominator = row.denominator * shrink + hn::GetLane(hn::SumOfLanes(d, sum));
-  row.largest = largest;
-  return shrink;
-}
-
-/// out = out * shrink + sum_j p[j] values[j], j in [first, last]: never a slot that holds no key of
-/// this query.
-HWY_INLINE void accumulate(
-    const float* p,
-    const float* values,
-    std::size_t first,
-    std::size_t last,
-    std::size_t head_dim,
-    float shrink,
-    float* out
-) {
-  const D d;
-  constexpr std::size_t kUnroll = 4;
-  std::size_t dim = 0;
-  for (; dim + kUnroll * kLanes <= head_dim; dim += kUnroll * kLanes) {
-    V sums[kUnroll];
-    for (std::size_t i = 0; i < kUnroll; ++i) {
-      sums[i] = hn::Mul(hn::LoadU(d, out + dim + i * kLanes), hn::Set(d, shrink));
-    }
-    for (std::size_t j = first; j <= last; ++j) {
-      const V weight = hn::Set(d, p[j]);
-      const float* value = values + j * head_dim + dim;
-      for (std::size_t i = 0; i < kUnroll; ++i) {
-        sums[i] = hn::MulAdd(weight, hn::LoadU(d, value + i * kLanes), sums[i]);
-      }
-    }
-    for (std::size_t i = 0; i < kUnroll; ++i) hn::StoreU(sums[i], d, out + dim + i * kLanes);
-  }
-  for (; dim < head_dim; dim += kLanes) {
-    const std::size_t left = std::min(kLanes, head_dim - dim);
-    V sum = hn::Mul(load_first(d, out + dim, left), hn::Set(d, shrink));
-    for (std::size_t j = first; j <= last; ++j) {
-      sum = hn::MulAdd(hn::Set(d, p[j]), load_first(d, values + j * head_dim + dim, left), sum);
-    }
-    store_first(sum, d, out + dim, left);
-  }
-}
-
 /// The keys of a block that one query sees, as offsets in the block; empty when first > last.
 struct Visible {
   std::int64_t first;
@@ -136,6 +82,115 @@ visible_keys(const AttentionTile& tile, std::size_t token, std::int64_t block_st
       std::min<std::int64_t>(position - block_start, kBlockSize - 1)};
 }
 
+/// Turns a row's 16 scores into probabilities relative to the new maximum, in place; those that are
+/// not visible become 0. Returns the factor by which what was summed before must shrink.
+HWY_INLINE float soften(float* scores, const Visible& visible, Row& row) {
+  const D d;
+  V score[kBlockVectors];
+  V highest = hn::Set(d, row.largest);
+  for (std::size_t i = 0; i < kBlockVectors; ++i) {
+    const V index = hn::Iota(d, static_cast<float>(i * kLanes));
+    const auto seen = hn::And(
+        hn::Ge(index, hn::Set(d, static_cast<float>(visible.first))),
+        hn::Le(index, hn::Set(d, static_cast<float>(visible.last)))
+    );
+    // exp(-inf) is 0.
+    const V hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
+    score[i] = hn::IfThenElse(seen, hn::LoadU(d, scores + i * kLanes), hidden);
+    highest = hn::Max(highest, score[i]);
+  }
+  const float largest = hn::GetLane(hn::MaxOfLanes(d, highest));
+  const float shrink = largest > row.largest ? std::exp(row.largest - largest) : 1.0F;
+  V sum = hn::Zero(d);
+  for (std::size_t i = 0; i < kBlockVectors; ++i) {
+    const V p = hn::Exp(d, hn::Sub(score[i], hn::Set(d, largest)));
+    hn::StoreU(p, d, scores + i * kLanes);
+    sum = hn::Add(sum, p);
+  }
+  row.denominator = row.denominator * shrink + hn::GetLane(hn::SumOfLanes(d, sum));
+  row.largest = largest;
+  return shrink;
+}
+
+/// Query heads of one token with their part in the sum: out[r] = out[r] * shrink[r] + sum_j
+/// p[r][j] values[j].
+template <std::size_t R>
+struct Outputs {
+  const float* p;  // [R, kBlock]
+  float shrink[R];
+  float* out[R];  // [head_dim]
+};
+
+/// Adds the visible values of a block; never a slot that holds no key of this query.
+template <std::size_t R>
+HWY_INLINE void accumulate(
+    const Outputs<R>& outputs, const Visible& visible, const float* values, std::size_t head_dim
+) {
+  const D d;
+  constexpr std::size_t kUnroll = R == 1 ? 4 : 2;
+  std::size_t dim = 0;
+  for (; dim + kUnroll * kLanes <= head_dim; dim += kUnroll * kLanes) {
+    V sums[R][kUnroll];
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t i = 0; i < kUnroll; ++i) {
+        const V before = hn::LoadU(d, outputs.out[r] + dim + i * kLanes);
+        sums[r][i] = hn::Mul(before, hn::Set(d, outputs.shrink[r]));
+      }
+    }
+    for (auto j = visible.first; j <= visible.last; ++j) {
+      V value[kUnroll];
+      const float* from = values + static_cast<std::size_t>(j) * head_dim + dim;
+      for (std::size_t i = 0; i < kUnroll; ++i) value[i] = hn::LoadU(d, from + i * kLanes);
+      for (std::size_t r = 0; r < R; ++r) {
+        const V weight = hn::Set(d, outputs.p[r * kBlock + static_cast<std::size_t>(j)]);
+        for (std::size_t i = 0; i < kUnroll; ++i) {
+          sums[r][i] = hn::MulAdd(weight, value[i], sums[r][i]);
+        }
+      }
+    }
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t i = 0; i < kUnroll; ++i) {
+        hn::StoreU(sums[r][i], d, outputs.out[r] + dim + i * kLanes);
+      }
+    }
+  }
+  for (; dim < head_dim; dim += kLanes) {
+    const std::size_t left = std::min(kLanes, head_dim - dim);
+    for (std::size_t r = 0; r < R; ++r) {
+      const V before = load_first(d, outputs.out[r] + dim, left);
+      V sum = hn::Mul(before, hn::Set(d, outputs.shrink[r]));
+      for (auto j = visible.first; j <= visible.last; ++j) {
+        const auto key = static_cast<std::size_t>(j);
+        const V value = load_first(d, values + key * head_dim + dim, left);
+        sum = hn::MulAdd(hn::Set(d, outputs.p[r * kBlock + key]), value, sum);
+      }
+      store_first(sum, d, outputs.out[r] + dim, left);
+    }
+  }
+}
+
+/// R query heads of one token, side by side, against one block of keys and values.
+template <std::size_t R>
+HWY_INLINE void attend_heads(
+    const KvCells& cells,
+    std::size_t cell,
+    const Visible& visible,
+    const Heads& heads,
+    float* scores
+) {
+  const std::size_t head_dim = cells.head_dim;
+  const float* q[R];
+  for (std::size_t r = 0; r < R; ++r) q[r] = heads.q + r * head_dim;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+  score_rows<R>(q, cells.keys + cell, head_dim, scale, scores);
+  Outputs<R> outputs{.p = scores};
+  for (std::size_t r = 0; r < R; ++r) {
+    outputs.shrink[r] = soften(scores + r * kBlock, visible, heads.rows[r]);
+    outputs.out[r] = heads.out + r * head_dim;
+  }
+  accumulate(outputs, visible, cells.values + cell, head_dim);
+}
+
 /// All rows of the tile against one block of keys and values.
 void attend_block(
     const KvCells& cells,
@@ -144,33 +199,22 @@ void attend_block(
     Row* rows,
     float* scores
 ) {
-  const std::size_t head_dim = cells.head_dim;
   const BlockId block = tile.block_table[static_cast<std::size_t>(block_index)];
   GOSSAMER_CHECK(block != kNoBlock);
-  const float* keys = cells.keys + cells.cell(block, tile.kv_head);
-  const float* values = cells.values + cells.cell(block, tile.kv_head);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
-
+  const std::size_t cell = cells.cell(block, tile.kv_head);
   for (std::size_t token = 0; token < tile.num_tokens; ++token) {
     const Visible visible = visible_keys(tile, token, block_index * kBlockSize);
     if (visible.first > visible.last) continue;
-    for (std::size_t head = 0; head < tile.group_size; head += kRowTile) {
-      const std::size_t count = std::min(kRowTile, tile.group_size - head);
-      const float* q[kRowTile];
-      for (std::size_t r = 0; r < kRowTile; ++r) {
-        // Rows past the end repeat the last: their scores are not used.
-        const std::size_t row = head + std::min(r, count - 1);
-        q[r] = tile.q + token * tile.token_stride + row * head_dim;
-      }
-      score_rows<kRowTile>(q, keys, head_dim, scale, scores);
-      for (std::size_t r = 0; r < count; ++r) {
-        float* p = scores + r * kBlock;
-        const auto first = static_cast<std::size_t>(visible.first);
-        const auto last = static_cast<std::size_t>(visible.last);
-        const float shrink = soften(p, first, last, rows[token * tile.group_size + head + r]);
-        float* out = tile.out + token * tile.token_stride + (head + r) * head_dim;
-        accumulate(p, values, first, last, head_dim, shrink, out);
-      }
+    const auto heads_from = [&](std::size_t head) {
+      const std::size_t offset = token * tile.token_stride + head * cells.head_dim;
+      return Heads{tile.q + offset, tile.out + offset, rows + token * tile.group_size + head};
+    };
+    std::size_t head = 0;
+    for (; head + kRowTile <= tile.group_size; head += kRowTile) {
+      attend_heads<kRowTile>(cells, cell, visible, heads_from(head), scores);
+    }
+    for (; head < tile.group_size; ++head) {
+      attend_heads<1>(cells, cell, visible, heads_from(head), scores);
     }
   }
 }

@@ -7,14 +7,15 @@
 #include <cmath>
 
 #include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/panel_matmul.h"
 #include "kernels/cpu/read_bandwidth.h"
 #include "kernels/host_indices.h"
 
 namespace gossamer::kernels::cpu {
 namespace {
 
-// Weight rows a task: a multiple of every row tile, about 280 kB of bf16 at the released width.
-constexpr std::size_t kRowsPerTask = 48;
+// Weight rows a task: a multiple of every panel, about 370 kB of bf16 at the released width.
+constexpr std::size_t kRowsPerTask = 64;
 // A loop over fewer floats than this is not worth waking threads for.
 constexpr std::int64_t kMinParallelFloats = 16384;
 // Several times any last-level cache that we know of.
@@ -88,9 +89,7 @@ Status CpuBackend::reserve(const StepLimits& limits) {
   experts_.reserve(static_cast<std::size_t>(limits.num_experts));
   const auto group =
       static_cast<std::size_t>(limits.num_attention_heads / limits.num_key_value_heads);
-  scratch_stride_ = std::max(
-      mxfp4_scratch_floats(std::max(hidden, intermediate)), attention_scratch_floats(group)
-  );
+  scratch_stride_ = std::max(panel_scratch_floats(), attention_scratch_floats(group));
   scratch_.resize(scratch_stride_ * static_cast<std::size_t>(pool_.num_threads()));
   return {};
 }
@@ -138,7 +137,7 @@ void CpuBackend::multiply(std::span<const Product> products) {
       y_rows_[next_row] = product.y.as<float>() + t * static_cast<std::size_t>(shape[0]);
     }
   }
-  pool_.run(num_tasks, [&](std::size_t task, int) {
+  pool_.run(num_tasks, [&](std::size_t task, int thread) {
     std::size_t first_row = 0;
     for (const Product& product : products) {
       const auto rows = static_cast<std::size_t>(product.layer.weight.shape()[0]);
@@ -153,7 +152,7 @@ void CpuBackend::multiply(std::span<const Product> products) {
           bias_data(product.layer.bias),
           static_cast<std::size_t>(product.layer.weight.shape()[1])};
       const Rows pointers{x_rows_.data() + first_row, y_rows_.data() + first_row, count};
-      matmul_bf16(matrix, chunk_range(task, rows), pointers, product.store);
+      matmul_bf16(matrix, chunk_range(task, rows), pointers, product.store, thread_scratch(thread));
       return;
     }
   });

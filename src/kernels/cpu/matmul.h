@@ -39,21 +39,20 @@ struct Mxfp4Matrix {
   std::size_t columns;         // a multiple of 32
 };
 
-/// y[t][r] (+)= dot(W[r], x[t]) + bias[r] for the weight rows in range.
+/// y[t][r] (+)= dot(W[r], x[t]) + bias[r] for the weight rows in range. scratch holds
+/// panel_scratch_floats() floats of the calling thread.
 ///
-/// Each output is one chain of vector FMAs in column order, whatever the number of activation rows
+/// Each output is one sum of vector FMAs in column order, whatever the number of activation rows
 /// and however the range was cut: results do not depend on batch, chunking or threads, to the last
 /// bit.
-void matmul_bf16(const Bf16Matrix& matrix, RowRange range, const Rows& rows, Store store);
+void matmul_bf16(
+    const Bf16Matrix& matrix, RowRange range, const Rows& rows, Store store, float* scratch
+);
 
-/// As matmul_bf16, for packed MXFP4 weights. x must be in split order (see split_blocks). scratch
-/// holds mxfp4_scratch_floats(columns) floats of the calling thread.
+/// As matmul_bf16, for packed MXFP4 weights. x must be in split order (see split_blocks).
 void matmul_mxfp4(
     const Mxfp4Matrix& matrix, RowRange range, const Rows& rows, Store store, float* scratch
 );
-
-/// Floats of scratch that matmul_mxfp4 needs for one thread.
-std::size_t mxfp4_scratch_floats(std::size_t columns);
 
 /// Reorders every 32 values from (0, 1, 2, …) to split order (0, 2, …, 30, 1, 3, …, 31): a block's
 /// low nibbles, then its high ones, so that packed weights meet activations without a shuffle. size

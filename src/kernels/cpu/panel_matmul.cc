@@ -1,0 +1,418 @@
+// Products with many activation rows. A panel of weight rows is widened once, columns outermost,
+// and then serves every activation row: a lane is a weight row, so that no sum crosses lanes.
+//
+// matmul.cc gives each output kLanes chains of columns, c % kLanes, and sums the chains halves
+// first. Here a chain is one lane's accumulator and the chains are computed one after another, in
+// the same order of columns, and summed in the same order: the bits are the same.
+#include "kernels/cpu/panel_matmul.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/check.h"
+
+// Compiled once for each instruction set: foreach_target.h includes this file again and again.
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/panel_matmul.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include "kernels/cpu/product-inl.h"
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace gossamer::kernels::cpu {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+namespace {
+
+constexpr std::size_t kPanelVectors = 2;
+constexpr std::size_t kPanelRows = kPanelVectors * kLanes;
+// With two vectors of weight rows, as many accumulators as 16 registers allow.
+constexpr std::size_t kTokenTile = 6;
+// Columns of a panel that stay in the first-level cache while the activation rows pass by.
+constexpr std::size_t kPanelColumns = 256;
+// Activation rows whose unfinished chains stay in the second-level cache.
+constexpr std::size_t kTokenBlock = 8 * kTokenTile;
+constexpr std::size_t kTileFloats = kLanes * kTokenTile * kPanelRows;
+constexpr std::size_t kAlignFloats = 16;
+
+static_assert(kPanelColumns % kBlockValues == 0 && kPanelColumns % kLanes == 0);
+
+/// Columns [begin, end) of at most kPanelRows weight rows.
+struct Panel {
+  RowRange rows;
+  std::size_t begin;
+  std::size_t end;
+  bool is_last;          // of these rows
+  const float* weights;  // [end - begin, kPanelRows]
+};
+
+using DU = hn::RebindToUnsigned<D>;
+using VU = hn::Vec<DU>;
+
+// Weights are read 16 bytes of a row at a time: a block, or eight values of bf16.
+constexpr std::size_t kPieceBytes = 16;
+
+/// Word i of the 16 bytes at `offset` of each of kLanes rows, a lane a row.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void load_words(const std::uint8_t* const* rows, std::size_t offset, VU (&words)[4]) {
+  for (std::size_t i = 0; i < 4; ++i) {
+    std::uint32_t word;
+    hwy::CopyBytes<sizeof(word)>(rows[0] + offset + i * sizeof(word), &word);
+    words[i] = hn::Set(DU(), word);
+  }
+}
+#else
+/// The 16 bytes of rows 0, 4, 8, …, one after another.
+template <class DV>
+HWY_INLINE hn::Vec<DV> load_pieces(DV d, const std::uint8_t* const* rows, std::size_t offset) {
+  if constexpr (hn::MaxLanes(DV()) > 4) {
+    const hn::Half<DV> half;
+    const auto high = load_pieces(half, rows + hn::MaxLanes(d) / 2, offset);
+    return hn::Combine(d, high, load_pieces(half, rows, offset));
+  } else {
+    return hn::BitCast(d, hn::LoadU(hn::Repartition<std::uint8_t, DV>(), rows[0] + offset));
+  }
+}
+
+HWY_INLINE void load_words(const std::uint8_t* const* rows, std::size_t offset, VU (&words)[4]) {
+  const DU d;
+  const hn::RepartitionToWide<DU> d64;
+  const VU a = load_pieces(d, rows, offset);
+  const VU b = load_pieces(d, rows + 1, offset);
+  const VU c = load_pieces(d, rows + 2, offset);
+  const VU e = load_pieces(d, rows + 3, offset);
+  const auto low_ab = hn::BitCast(d64, hn::InterleaveLower(d, a, b));
+  const auto low_ce = hn::BitCast(d64, hn::InterleaveLower(d, c, e));
+  const auto high_ab = hn::BitCast(d64, hn::InterleaveUpper(d, a, b));
+  const auto high_ce = hn::BitCast(d64, hn::InterleaveUpper(d, c, e));
+  words[0] = hn::BitCast(d, hn::InterleaveLower(d64, low_ab, low_ce));
+  words[1] = hn::BitCast(d, hn::InterleaveUpper(d64, low_ab, low_ce));
+  words[2] = hn::BitCast(d, hn::InterleaveLower(d64, high_ab, high_ce));
+  words[3] = hn::BitCast(d, hn::InterleaveUpper(d64, high_ab, high_ce));
+}
+#endif
+
+/// Weight rows stored as bf16.
+struct Bf16Panels {
+  const BFloat16* weight;
+  std::size_t columns;
+
+  static constexpr std::size_t kPieceColumns = kPieceBytes / sizeof(BFloat16);
+
+  /// Columns [begin, end) of kLanes rows, kPanelRows apart.
+  HWY_INLINE void pack(
+      const std::size_t (&rows)[kLanes], std::size_t begin, std::size_t end, float* to
+  ) const {
+    const std::uint8_t* from[kLanes];
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      from[r] = reinterpret_cast<const std::uint8_t*>(weight + rows[r] * columns + begin);
+    }
+    const std::size_t whole = (end - begin) / kPieceColumns;
+    for (std::size_t i = 0; i < whole; ++i, to += kPieceColumns * kPanelRows) {
+      widen(from, i * kPieceBytes, to);
+    }
+    const std::size_t left = (end - begin) % kPieceColumns;
+    if (left == 0) return;
+    std::uint8_t last[kLanes][kPieceBytes] = {};
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      std::copy_n(from[r] + whole * kPieceBytes, left * sizeof(BFloat16), last[r]);
+      from[r] = last[r];
+    }
+    widen(from, 0, to);
+  }
+
+ private:
+  static HWY_INLINE void widen(
+      const std::uint8_t* const* rows, std::size_t offset, float* HWY_RESTRICT to
+  ) {
+    const D d;
+    VU words[4];
+    load_words(rows, offset, words);
+    for (std::size_t i = 0; i < 4; ++i, to += 2 * kPanelRows) {
+      const VU odd = hn::And(words[i], hn::Set(DU(), 0xFFFF0000U));
+      hn::Store(hn::BitCast(d, hn::ShiftLeft<16>(words[i])), d, to);
+      hn::Store(hn::BitCast(d, odd), d, to + kPanelRows);
+    }
+  }
+};
+
+/// Packed weight rows.
+struct Mxfp4Panels {
+  const std::uint8_t* blocks;
+  const std::uint8_t* scales;
+  std::size_t columns;
+
+  static constexpr std::size_t kPieceColumns = kBlockValues;
+
+  /// As Bf16Panels::pack; columns are positions in split order.
+  HWY_INLINE void pack(
+      const std::size_t (&rows)[kLanes], std::size_t begin, std::size_t end, float* to
+  ) const {
+    const std::uint8_t* from[kLanes];
+    std::size_t first[kLanes];
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      first[r] = (rows[r] * columns + begin) / kBlockValues;
+      from[r] = blocks + first[r] * kBlockBytes;
+    }
+    for (std::size_t i = 0; i < (end - begin) / kBlockValues; ++i) {
+      HWY_ALIGN float factors[kLanes];
+      for (std::size_t r = 0; r < kLanes; ++r) factors[r] = scale_of(scales[first[r] + i]);
+      VU words[4];
+      load_words(from, i * kBlockBytes, words);
+      unpack(words, hn::Load(D(), factors), to + i * kBlockValues * kPanelRows);
+    }
+  }
+
+ private:
+#if HWY_TARGET == HWY_SCALAR
+  static HWY_INLINE void unpack(const VU (&words)[4], V scale, float* HWY_RESTRICT to) {
+    for (std::size_t k = 0; k < kBlockBytes; ++k) {
+      const std::uint32_t byte = (hn::GetLane(words[k / 4]) >> (8 * (k % 4))) & 0xFFU;
+      const auto store = [&](std::size_t position, std::uint32_t code) {
+        to[position * kPanelRows] = tensor::kMxfp4Values[code] * hn::GetLane(scale);
+      };
+      store(k, byte & 15U);
+      store(kBlockBytes + k, byte >> 4U);
+    }
+  }
+#else
+  static HWY_INLINE void unpack(const VU (&words)[4], V scale, float* HWY_RESTRICT to) {
+    const hn::Repartition<std::int8_t, D> d8;
+    const auto table = hn::LoadDup128(d8, kDoubledCodes);
+    const V factor = hn::Mul(scale, hn::Set(D(), 0.5F));
+    for (std::size_t i = 0; i < 4; ++i, to += 4 * kPanelRows) {
+      const VU mask = hn::Set(DU(), 0x0F0F0F0FU);
+      const auto low = hn::BitCast(d8, hn::And(words[i], mask));
+      const auto high = hn::BitCast(d8, hn::And(hn::ShiftRight<4>(words[i]), mask));
+      store_bytes(hn::TableLookupBytes(table, low), factor, to);
+      store_bytes(hn::TableLookupBytes(table, high), factor, to + kBlockBytes * kPanelRows);
+    }
+  }
+
+  /// The four signed bytes of each word, times a factor.
+  template <class V8>
+  static HWY_INLINE void store_bytes(V8 bytes, V factor, float* to) {
+    const auto words = hn::BitCast(hn::RebindToSigned<D>(), bytes);
+    const auto store = [&](auto shifted, std::size_t i) {
+      const V whole = hn::ConvertTo(D(), hn::ShiftRight<24>(shifted));
+      hn::Store(hn::Mul(whole, factor), D(), to + i * kPanelRows);
+    };
+    store(hn::ShiftLeft<24>(words), 0);
+    store(hn::ShiftLeft<16>(words), 1);
+    store(hn::ShiftLeft<8>(words), 2);
+    store(words, 3);
+  }
+#endif
+};
+
+/// Fills a panel's weights. Rows past the last one repeat it: nobody asks for their sums.
+template <class Source>
+void pack(const Source& source, const Panel& panel, float* weights) {
+  for (std::size_t i = 0; i < kPanelVectors; ++i) {
+    std::size_t rows[kLanes];
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      rows[r] = std::min(panel.rows.begin + i * kLanes + r, panel.rows.end - 1);
+    }
+    source.pack(rows, panel.begin, panel.end, weights + i * kLanes);
+  }
+}
+
+/// Adds a panel's columns to the chains of T activation rows. sums is [kLanes][T][kPanelRows]; the
+/// first panel of a row begins them.
+template <std::size_t T>
+void add_panel(const Panel& panel, const float* const* x, float* sums) {
+  const D d;
+  const float* values[T];
+  for (std::size_t t = 0; t < T; ++t) values[t] = x[t] + panel.begin;
+  const std::size_t columns = panel.end - panel.begin;
+  for (std::size_t chain = 0; chain < kLanes; ++chain, sums += T * kPanelRows) {
+    V sum[T][kPanelVectors];
+    for (std::size_t t = 0; t < T; ++t) {
+      for (std::size_t i = 0; i < kPanelVectors; ++i) {
+        float* const from = sums + t * kPanelRows + i * kLanes;
+        sum[t][i] = panel.begin == 0 ? hn::Zero(d) : hn::Load(d, from);
+      }
+    }
+    for (std::size_t column = chain; column < columns; column += kLanes) {
+      V weights[kPanelVectors];
+      for (std::size_t i = 0; i < kPanelVectors; ++i) {
+        weights[i] = hn::Load(d, panel.weights + column * kPanelRows + i * kLanes);
+      }
+      for (std::size_t t = 0; t < T; ++t) {
+        const V value = hn::Set(d, values[t][column]);
+        for (std::size_t i = 0; i < kPanelVectors; ++i) {
+          sum[t][i] = hn::MulAdd(weights[i], value, sum[t][i]);
+        }
+      }
+    }
+    for (std::size_t t = 0; t < T; ++t) {
+      for (std::size_t i = 0; i < kPanelVectors; ++i) {
+        hn::Store(sum[t][i], d, sums + t * kPanelRows + i * kLanes);
+      }
+    }
+  }
+}
+
+/// Where results go.
+struct PanelSink {
+  const BFloat16* bias;
+  Store store;
+
+  /// y[0, count) for the weight rows from `row` on.
+  HWY_INLINE void put(V value, std::size_t row, std::size_t count, float* y) const {
+    const D d;
+    const bool whole = count >= kLanes;
+    if (bias != nullptr) {
+      const V add = whole ? load_bf16(bias + row) : load_bf16_first(bias + row, count);
+      value = hn::Add(value, add);
+    }
+    if (store == Store::kAdd) {
+      value = hn::Add(whole ? hn::LoadU(d, y) : load_first(d, y, count), value);
+    }
+    if (whole) {
+      hn::StoreU(value, d, y);
+    } else {
+      store_first(value, d, y, count);
+    }
+  }
+};
+
+/// Sums the chains, in sum_of_lanes' order, and puts out T activation rows' results.
+template <std::size_t T>
+void finish_tile(RowRange weight_rows, const PanelSink& sink, float* const* y, const float* sums) {
+  const D d;
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t i = 0; i < kPanelVectors; ++i) {
+      const std::size_t row = weight_rows.begin + i * kLanes;
+      if (row >= weight_rows.end) break;
+      V chains[kLanes];
+      for (std::size_t chain = 0; chain < kLanes; ++chain) {
+        chains[chain] = hn::Load(d, sums + (chain * T + t) * kPanelRows + i * kLanes);
+      }
+      for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+        for (std::size_t chain = 0; chain < half; ++chain) {
+          chains[chain] = hn::Add(chains[chain], chains[chain + half]);
+        }
+      }
+      sink.put(chains[0], row, weight_rows.end - row, y[t] + row);
+    }
+  }
+}
+
+/// One panel times T activation rows, which are finished at the last panel.
+template <std::size_t T>
+void run_tile(const Panel& panel, const Rows& tile, const PanelSink& sink, float* sums) {
+  add_panel<T>(panel, tile.x, sums);
+  if (panel.is_last) finish_tile<T>(panel.rows, sink, tile.y, sums);
+}
+
+/// `size` cut into the fewest parts of at most `limit`, as even as can be: part i begins here.
+HWY_INLINE std::size_t part_begin(std::size_t size, std::size_t limit, std::size_t i) {
+  const std::size_t parts = (size + limit - 1) / limit;
+  return size / parts * i + std::min(i, size % parts);
+}
+
+constexpr void (*kRunTile[kTokenTile])(const Panel&, const Rows&, const PanelSink&, float*) = {
+    run_tile<1>, run_tile<2>, run_tile<3>, run_tile<4>, run_tile<5>, run_tile<6>};
+
+/// At most kPanelRows weight rows times at most kTokenBlock activation rows.
+template <class Source>
+void multiply_panels(
+    const Source& source,
+    RowRange weight_rows,
+    const Rows& rows,
+    const PanelSink& sink,
+    float* scratch
+) {
+  float* const weights = scratch;
+  float* const sums = scratch + kPanelRows * kPanelColumns;
+  const std::size_t columns = source.columns;
+  // Chains that one panel finishes need no memory of their own.
+  const std::size_t stride = columns > kPanelColumns ? kTileFloats : 0;
+  for (std::size_t begin = 0; begin < columns; begin += kPanelColumns) {
+    const std::size_t end = std::min(columns, begin + kPanelColumns);
+    const Panel panel{weight_rows, begin, end, end == columns, weights};
+    pack(source, panel, weights);
+    std::size_t tile = 0;
+    for (std::size_t token = 0; token < rows.count; ++tile) {
+      const std::size_t next = part_begin(rows.count, kTokenTile, tile + 1);
+      const Rows part{rows.x + token, rows.y + token, next - token};
+      kRunTile[part.count - 1](panel, part, sink, sums + tile * stride);
+      token = next;
+    }
+  }
+}
+
+template <class Source>
+void multiply(
+    const Source& source, RowRange range, const Rows& rows, const PanelSink& sink, float* scratch
+) {
+  const auto address = reinterpret_cast<std::uintptr_t>(scratch);
+  constexpr std::uintptr_t kAlign = kAlignFloats * sizeof(float);
+  float* const aligned = scratch + (kAlign - address % kAlign) % kAlign / sizeof(float);
+  std::size_t block = 0;
+  for (std::size_t token = 0; token < rows.count; ++block) {
+    const std::size_t next = part_begin(rows.count, kTokenBlock, block + 1);
+    const Rows part{rows.x + token, rows.y + token, next - token};
+    for (std::size_t row = range.begin; row < range.end; row += kPanelRows) {
+      const RowRange weight_rows{row, std::min(range.end, row + kPanelRows)};
+      multiply_panels(source, weight_rows, part, sink, aligned);
+    }
+    token = next;
+  }
+}
+
+}  // namespace
+
+void panel_matmul_bf16(
+    const Bf16Matrix& matrix, RowRange range, const Rows& rows, Store store, float* scratch
+) {
+  multiply(
+      Bf16Panels{matrix.weight, matrix.columns}, range, rows, PanelSink{matrix.bias, store}, scratch
+  );
+}
+
+void panel_matmul_mxfp4(
+    const Mxfp4Matrix& matrix, RowRange range, const Rows& rows, Store store, float* scratch
+) {
+  const Mxfp4Panels source{matrix.blocks, matrix.scales, matrix.columns};
+  multiply(source, range, rows, PanelSink{matrix.bias, store}, scratch);
+}
+
+std::size_t panel_scratch_floats() {
+  return kAlignFloats + kPanelRows * kPanelColumns + kTokenBlock / kTokenTile * kTileFloats;
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace gossamer::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gossamer::kernels::cpu {
+HWY_EXPORT(panel_matmul_bf16);
+HWY_EXPORT(panel_matmul_mxfp4);
+HWY_EXPORT(panel_scratch_floats);
+
+void panel_matmul_bf16(
+    const Bf16Matrix& matrix, RowRange range, const Rows& rows, Store store, float* scratch
+) {
+  HWY_DYNAMIC_DISPATCH(panel_matmul_bf16)(matrix, range, rows, store, scratch);
+}
+
+void panel_matmul_mxfp4(
+    const Mxfp4Matrix& matrix, RowRange range, const Rows& rows, Store store, float* scratch
+) {
+  HWY_DYNAMIC_DISPATCH(panel_matmul_mxfp4)(matrix, range, rows, store, scratch);
+}
+
+std::size_t panel_scratch_floats() {
+  return HWY_DYNAMIC_DISPATCH(panel_scratch_floats)();
+}
+
+}  // namespace gossamer::kernels::cpu
+#endif  // HWY_ONCE
