@@ -1,0 +1,209 @@
+#pragma once
+
+// The ring of the persistent decode step: one thread streams the block's share of all weights, in the
+// order of the model, through stages of shared memory, far ahead of the warps that multiply.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/decode_step.cuh"
+#include "kernels/cuda/packed_weights.h"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/mbarrier.cuh"
+
+namespace gossamer::kernels::cuda {
+
+inline constexpr int kStageBytes = 24576;
+inline constexpr int kNumStages = 7;
+inline constexpr int kNumGroups = 4;         // groups of warps; each multiplies a tile of its own
+inline constexpr int kWarpsPerGroup = 4;
+inline constexpr int kConsumers = kNumGroups * kWarpsPerGroup * 32;
+inline constexpr int kDecodeThreads = kConsumers + 32;
+
+/// Bytes of a k64 step of 8 rows of a bf16 matrix.
+inline constexpr int kStepBytes = 2 * kUnitBytes;
+inline constexpr int kMaxStepsPerChunk = kStageBytes / kStepBytes;
+
+/// How a dense matrix is cut: into tiles of 8 rows, and those into chunks, one a stage.
+struct DenseCut {
+  int num_tiles;
+  int steps;            // k64 steps of a tile
+  int chunks;           // of a tile
+  int steps_per_chunk;  // the last one may have fewer
+
+  __device__ DenseCut(int rows, int columns)
+      : num_tiles((rows + kPackedRows - 1) / kPackedRows),
+        steps((columns + kPackedColumnAlign - 1) / kPackedColumnAlign),
+        chunks((steps + kMaxStepsPerChunk - 1) / kMaxStepsPerChunk),
+        steps_per_chunk((steps + chunks - 1) / chunks) {}
+};
+
+/// The tiles of one matrix that fall to this block.
+struct Span {
+  int first;    // tile; the others follow at a distance of gridDim.x
+  int count;    // tiles
+  int chunk;    // of the first tile, counted from the start of the step
+  int ordinal;  // of the first tile, likewise
+};
+
+/// Deals the tiles of one matrix after the other to the blocks in turn, starting where the last one
+/// ended, so that no block gets more than one tile above the others over the whole step. Producer and
+/// consumers walk alike.
+class Walk {
+ public:
+  __device__ Span next(int num_tiles, int chunks_per_tile) {
+    const int grid = static_cast<int>(gridDim.x);
+    int first = static_cast<int>(blockIdx.x) - turn_;
+    if (first < 0) first += grid;
+    const int count = first < num_tiles ? (num_tiles - first + grid - 1) / grid : 0;
+    const Span span{first, count, chunk_, ordinal_};
+    turn_ = (turn_ + num_tiles) % grid;
+    chunk_ += count * chunks_per_tile;
+    ordinal_ += count;
+    return span;
+  }
+
+ private:
+  int turn_ = 0;
+  int chunk_ = 0;
+  int ordinal_ = 0;
+};
+
+/// A ring's barriers, in shared memory.
+struct RingState {
+  std::uint64_t full[kNumStages];
+  std::uint64_t empty[kNumStages];
+  int num_begun;  // chunks
+};
+
+/// The stages and their barriers. A chunk's number tells its stage and the parity of its phase.
+class Ring {
+ public:
+  __device__ Ring(std::byte* stages, RingState& state)
+      : stages_(stages),
+        num_begun_(&state.num_begun),
+        full_(ptx::shared_address(state.full)),
+        empty_(ptx::shared_address(state.empty)) {}
+
+  /// One thread, before the others use the ring.
+  __device__ void init() const {
+    for (int stage = 0; stage < kNumStages; ++stage) {
+      ptx::mbarrier_init(full_ + 8 * stage, 1);
+      ptx::mbarrier_init(empty_ + 8 * stage, kWarpsPerGroup);
+    }
+    *num_begun_ = 0;
+    ptx::fence_mbarrier_init();
+  }
+
+  /// Producer: waits for the chunk's stage, and expects its bytes.
+  __device__ void begin(int chunk, std::uint32_t bytes) const {
+    if (chunk >= kNumStages) {
+      ptx::mbarrier_wait(empty_ + 8 * (chunk % kNumStages), (chunk / kNumStages - 1) & 1);
+    }
+    ptx::mbarrier_arrive_expect(full_ + 8 * (chunk % kNumStages), bytes);
+    *num_begun_ = chunk + 1;
+  }
+  /// Producer: starts the copy of a part of the chunk.
+  __device__ void copy(
+      int chunk, std::uint32_t offset, const std::byte* from, std::uint32_t bytes, std::uint64_t policy
+  ) const {
+    const int stage = chunk % kNumStages;
+    ptx::bulk_copy(
+        ptx::shared_address(stages_ + stage * kStageBytes + offset), from, bytes, full_ + 8 * stage, policy
+    );
+  }
+
+  /// Consumer: the chunk's bytes, once they are there.
+  __device__ const std::byte* wait(int chunk) const {
+    // A group's next chunk may be more than a round ahead, where parities say nothing yet.
+    while (*num_begun_ <= chunk) {
+    }
+    ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
+    return stages_ + (chunk % kNumStages) * kStageBytes;
+  }
+  /// Consumer: this warp is done with the chunk.
+  __device__ void release(int chunk, int lane) const {
+    __syncwarp();
+    if (lane == 0) ptx::mbarrier_arrive(empty_ + 8 * (chunk % kNumStages));
+  }
+
+ private:
+  std::byte* stages_;
+  volatile int* num_begun_;
+  std::uint32_t full_;
+  std::uint32_t empty_;
+};
+
+/// The experts of a layer for the step's token.
+struct Route {
+  int expert[kDecodeExperts];
+  float weight[kDecodeExperts];
+};
+
+/// Streams this block's tiles of a dense matrix. One thread.
+__device__ inline void stream_dense(
+    const Ring& ring, Walk& walk, const std::byte* matrix, int rows, int columns, std::uint64_t policy
+) {
+  const DenseCut cut(rows, columns);
+  const Span span = walk.next(cut.num_tiles, cut.chunks);
+  int chunk = span.chunk;
+  for (int i = 0; i < span.count; ++i) {
+    const std::int64_t tile = span.first + static_cast<std::int64_t>(i) * gridDim.x;
+    const std::byte* from = matrix + tile * cut.steps * kStepBytes;
+    for (int begin = 0; begin < cut.steps; begin += cut.steps_per_chunk) {
+      const int steps = min(cut.steps_per_chunk, cut.steps - begin);
+      ring.begin(chunk, steps * kStepBytes);
+      ring.copy(chunk, 0, from + begin * kStepBytes, steps * kStepBytes, policy);
+      ++chunk;
+    }
+  }
+}
+
+/// Streams this block's tiles of the chosen experts' gate and up rows: 16 rows of one expert each.
+__device__ inline void stream_gate_up(
+    const Ring& ring,
+    Walk& walk,
+    const DecodeLayer& layer,
+    const DecodeShape& shape,
+    const Route& route,
+    std::uint64_t policy
+) {
+  const int tiles_per_expert = 2 * shape.intermediate / kPackedRowAlign;
+  const auto record = static_cast<std::uint32_t>(fp4_record_bytes(shape.hidden));
+  const Span span = walk.next(kDecodeExperts * tiles_per_expert, 1);
+  for (int i = 0; i < span.count; ++i) {
+    const int tile = span.first + i * static_cast<int>(gridDim.x);
+    const std::int64_t expert = route.expert[tile / tiles_per_expert];
+    const std::int64_t row_tile = expert * tiles_per_expert + tile % tiles_per_expert;
+    ring.begin(span.chunk + i, 2 * record);
+    ring.copy(span.chunk + i, 0, layer.gate_up + row_tile * 2 * record, 2 * record, policy);
+  }
+}
+
+/// Streams this block's tiles of the chosen experts' down rows: 8 rows of all experts each, two
+/// experts a chunk.
+__device__ inline void stream_down(
+    const Ring& ring,
+    Walk& walk,
+    const DecodeLayer& layer,
+    const DecodeShape& shape,
+    const Route& route,
+    std::uint64_t policy
+) {
+  const auto record = static_cast<std::uint32_t>(fp4_record_bytes(shape.intermediate));
+  const std::int64_t records =
+      round_up(shape.hidden, kPackedRowAlign) / kPackedRows;
+  const Span span = walk.next((shape.hidden + kPackedRows - 1) / kPackedRows, 2);
+  for (int i = 0; i < 2 * span.count; ++i) {
+    const std::int64_t tile = span.first + static_cast<std::int64_t>(i / 2) * gridDim.x;
+    ring.begin(span.chunk + i, 2 * record);
+    for (int j = 0; j < 2; ++j) {
+      const std::int64_t expert = route.expert[2 * (i % 2) + j];
+      ring.copy(
+          span.chunk + i, j * record, layer.down + (expert * records + tile) * record, record, policy
+      );
+    }
+  }
+}
+
+}  // namespace gossamer::kernels::cuda
