@@ -21,11 +21,42 @@ namespace gossamer::kernels::cuda {
 inline constexpr int kHeadDim = 64;
 inline constexpr int kMaxGroup = 8;       // query heads of a key-value head
 inline constexpr int kMaxSplits = 16;     // blocks of the grid that share a key-value head
-inline constexpr int kBlocksPerSplit = 32;  // cache blocks that are worth another block of the grid
 inline constexpr int kAttentionWarps = 16;
 /// A head's unnormalised output, its running maximum (in powers of two) and the sum of its weights.
 inline constexpr int kPartialFloats = kHeadDim + 2;
 inline constexpr float kLog2E = 1.4426950408889634F;
+inline constexpr float kScoreScale = 0.125F * kLog2E;
+
+/// The step's token as attention needs it, in shared memory, before rotation.
+struct NewToken {
+  float queries[kMaxGroup][kHeadDim];  // of a key-value head's group
+  float key[kHeadDim];
+  float value[kHeadDim];
+  float scores[kMaxGroup];  // with its own key, in powers of two
+};
+
+/// How a head's cached positions are cut among blocks of the grid: at least 16 cache blocks each, one for a
+/// warp. The token at `position` itself is not in the cache yet.
+struct Splits {
+  int begin;  // first position that is seen
+  int count;
+  int index;  // this block's; it takes no part when this is count or more
+  int first;  // this block's cache blocks
+  int last;   // below first when there are none
+
+  __device__ Splits(int position, int window, int num_kv_heads)
+      : begin(window > 0 ? max(0, position + 1 - window) : 0),
+        index(static_cast<int>(blockIdx.x) / num_kv_heads) {
+    const int first_block = begin / kBlockSize;
+    const int end_block = begin < position ? (position - 1) / kBlockSize + 1 : first_block;
+    const int most = min(kMaxSplits, static_cast<int>(gridDim.x) / num_kv_heads);
+    const int blocks = end_block - first_block;
+    const int each = max(kAttentionWarps, (blocks + most - 1) / most);
+    count = max(1, (blocks + each - 1) / each);
+    first = first_block + index * each;
+    last = min(first + each, end_block) - 1;
+  }
+};
 
 __device__ inline std::uint32_t as_word(__nv_bfloat162 pair) {
   return *reinterpret_cast<const std::uint32_t*>(&pair);
@@ -52,30 +83,56 @@ struct Queries {
   std::uint32_t rest[4][2];
 };
 
-/// heads: f32 [group, 64] before rotation; rope: 32 cosines, then 32 sines. Lanes of heads past the group
-/// hold zeros.
-__device__ inline Queries load_queries(const float* heads, int group, const float* rope, int lane) {
+/// rope: 32 cosines, then 32 sines. Lanes of heads past the group hold zeros.
+__device__ inline Queries make_queries(const NewToken& token, int group, const float* rope, int lane) {
   Queries queries{};
   const int head = lane / 4;
   const int t = lane % 4;
   if (head >= group) return queries;
-  constexpr float kScale = 0.125F * kLog2E;
-  const float* q = heads + head * kHeadDim + 8 * t;
+  const float* q = token.queries[head] + 8 * t;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int d = 2 * i;
-    const float2 low = __ldcg(reinterpret_cast<const float2*>(q + d));
-    const float2 high = __ldcg(reinterpret_cast<const float2*>(q + 32 + d));
     const float* cosines = rope + 8 * t + d;
-    const float2 a = rotate_pair(low.x, high.x, cosines[0], cosines[32]);
-    const float2 b = rotate_pair(low.y, high.y, cosines[1], cosines[33]);
-    split_pair(a.x * kScale, b.x * kScale, queries.rounded[i / 2][i % 2], queries.rest[i / 2][i % 2]);
+    const float2 a = rotate_pair(q[d], q[32 + d], cosines[0], cosines[32]);
+    const float2 b = rotate_pair(q[d + 1], q[33 + d], cosines[1], cosines[33]);
     split_pair(
-        a.y * kScale, b.y * kScale, queries.rounded[2 + i / 2][i % 2], queries.rest[2 + i / 2][i % 2]
+        a.x * kScoreScale, b.x * kScoreScale, queries.rounded[i / 2][i % 2], queries.rest[i / 2][i % 2]
+    );
+    split_pair(
+        a.y * kScoreScale, b.y * kScoreScale, queries.rounded[2 + i / 2][i % 2],
+        queries.rest[2 + i / 2][i % 2]
     );
   }
   return queries;
 }
+
+/// Keys of a tile of 8 columns: column n is key 4 (n / 2) + n % 2 + 2 * tile of the block, so that lane t
+/// has keys 4t..4t + 3 in its two tiles.
+__device__ inline int key_of_column(int column, int tile) {
+  return 4 * (column / 2) + column % 2 + 2 * tile;
+}
+
+/// A cell's keys and values as operands B of a warp: loaded early, used late.
+struct CachedBlock {
+  uint4 keys[2][2];  // [tile][dimensions 8t.., 32 + 8t..] of key_of_column(g, tile)
+  uint2 values[8];   // [j]: dimension 8j + g of keys 4t..4t + 3
+
+  __device__ void load(const __nv_bfloat16* key_cell, const __nv_bfloat16* value_cell, int lane) {
+    const int g = lane / 4;
+    const int t = lane % 4;
+#pragma unroll
+    for (int tile = 0; tile < 2; ++tile) {
+      const __nv_bfloat16* key = key_cell + key_of_column(g, tile) * kHeadDim + 8 * t;
+      keys[tile][0] = __ldcg(reinterpret_cast<const uint4*>(key));
+      keys[tile][1] = __ldcg(reinterpret_cast<const uint4*>(key + 32));
+    }
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+      values[j] = __ldcg(reinterpret_cast<const uint2*>(value_cell + (8 * j + g) * kBlockSize + 4 * t));
+    }
+  }
+};
 
 /// A warp's running softmax over its keys, for head g = lane / 4.
 struct SoftmaxState {
@@ -84,23 +141,14 @@ struct SoftmaxState {
   float sum = 0;  // of this lane's keys
 };
 
-/// Keys of a tile of 8 columns: column n is key 4 (n / 2) + n % 2 + 2 * tile of the block, so that lane t
-/// has keys 4t..4t + 3 in its two tiles.
-__device__ inline int key_of_column(int column, int tile) {
-  return 4 * (column / 2) + column % 2 + 2 * tile;
-}
-
-/// Scores of this lane's head g with keys 4t..4t + 3 of a cell, in powers of two.
+/// Scores of this lane's head g with keys 4t..4t + 3 of a block, in powers of two.
 __device__ inline void score_block(
-    const Queries& queries, const __nv_bfloat16* keys, int lane, float (&scores)[4]
+    const Queries& queries, const CachedBlock& cached, float (&scores)[4]
 ) {
-  const int g = lane / 4;
-  const int t = lane % 4;
 #pragma unroll
   for (int tile = 0; tile < 2; ++tile) {
-    const __nv_bfloat16* key = keys + key_of_column(g, tile) * kHeadDim + 8 * t;
-    const uint4 low = __ldcg(reinterpret_cast<const uint4*>(key));
-    const uint4 high = __ldcg(reinterpret_cast<const uint4*>(key + 32));
+    const uint4 low = cached.keys[tile][0];
+    const uint4 high = cached.keys[tile][1];
     const std::uint32_t b[4][2] = {{low.x, low.y}, {low.z, low.w}, {high.x, high.y}, {high.z, high.w}};
     float c[4] = {};
 #pragma unroll
@@ -115,27 +163,20 @@ __device__ inline void score_block(
   }
 }
 
-/// Takes a block of 16 positions into the softmax. positions: of the block's first key; only keys in
+/// Takes a block of 16 positions into the softmax. position: of the block's first key; only keys in
 /// [begin, end) count, at least one of them in the block.
 __device__ inline void attend_block(
     const Queries& queries,
-    const __nv_bfloat16* keys,
-    const __nv_bfloat16* values,
+    const CachedBlock& cached,
     int position,
     int begin,
     int end,
     int lane,
     SoftmaxState& state
 ) {
-  const int g = lane / 4;
   const int t = lane % 4;
-  uint2 v[8];
-#pragma unroll
-  for (int j = 0; j < 8; ++j) {
-    v[j] = __ldcg(reinterpret_cast<const uint2*>(values + (8 * j + g) * kBlockSize + 4 * t));
-  }
   float scores[4];
-  score_block(queries, keys, lane, scores);
+  score_block(queries, cached, scores);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int key = position + 4 * t + i;
@@ -161,9 +202,11 @@ __device__ inline void attend_block(
 #pragma unroll
     for (float& value : state.out[j]) value *= shrink;
     // A value the cache has never held may be anything, and 0 times it must be 0.
-    if (position + 4 * t + 1 >= end) v[j].x = position + 4 * t >= end ? 0 : v[j].x & 0xFFFFU;
-    if (position + 4 * t + 3 >= end) v[j].y = position + 4 * t + 2 >= end ? 0 : v[j].y & 0xFFFFU;
-    ptx::mma_bf16(state.out[j], rounded[0], rest[0], rounded[1], rest[1], v[j].x, v[j].y);
+    uint2 v = cached.values[j];
+    const int key = position + 4 * t;
+    if (key + 1 >= end) v.x = key >= end ? 0 : v.x & 0xFFFFU;
+    if (key + 3 >= end) v.y = key + 2 >= end ? 0 : v.y & 0xFFFFU;
+    ptx::mma_bf16(state.out[j], rounded[0], rest[0], rounded[1], rest[1], v.x, v.y);
   }
 }
 

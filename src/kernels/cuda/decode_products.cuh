@@ -85,7 +85,7 @@ __device__ inline float multiply_dense(
   float even[4] = {};
   float odd[4] = {};
   for (int begin = 0; begin < cut.steps; begin += cut.steps_per_chunk) {
-    const std::byte* stage = ring.wait(chunk);
+    const std::byte* stage = ring.wait(chunk, lane.lane);
     const int steps = min(cut.steps_per_chunk, cut.steps - begin);
 #pragma unroll 3
     for (int step = lane.warp; step < steps; step += kWarpsPerGroup) {

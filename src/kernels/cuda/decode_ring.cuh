@@ -15,6 +15,9 @@ namespace gossamer::kernels::cuda {
 
 inline constexpr int kStageBytes = 24576;
 inline constexpr int kNumStages = 7;
+/// Chunks on their way at a time. More would only queue in the memory system, and whatever the blocks tell
+/// each other would queue behind them: 7 of them made a layer's five hand-overs take 7 to 14 us each.
+inline constexpr int kChunksInFlight = 2;
 inline constexpr int kNumGroups = 4;         // groups of warps; each multiplies a tile of its own
 inline constexpr int kWarpsPerGroup = 4;
 inline constexpr int kConsumers = kNumGroups * kWarpsPerGroup * 32;
@@ -46,24 +49,33 @@ struct Span {
   int ordinal;  // of the first tile, likewise
 };
 
-/// Deals the tiles of one matrix after the other to the blocks in turn, starting where the last one
-/// ended, so that no block gets more than one tile above the others over the whole step. Producer and
-/// consumers walk alike.
+/// Deals the tiles of one matrix after the other to the blocks. Producer and consumers walk alike.
 class Walk {
  public:
+  /// Tiles in turn, starting where the last deal ended, so that the load evens out over the step.
   __device__ Span next(int num_tiles, int chunks_per_tile) {
     const int grid = static_cast<int>(gridDim.x);
     int first = static_cast<int>(blockIdx.x) - turn_;
     if (first < 0) first += grid;
+    turn_ = (turn_ + num_tiles) % grid;
+    return span_from(first, num_tiles, chunks_per_tile);
+  }
+
+  /// Tiles of the residual stream's rows: always to the same block, which keeps them.
+  __device__ Span next_rows(int num_tiles, int chunks_per_tile) {
+    return span_from(static_cast<int>(blockIdx.x), num_tiles, chunks_per_tile);
+  }
+
+ private:
+  __device__ Span span_from(int first, int num_tiles, int chunks_per_tile) {
+    const int grid = static_cast<int>(gridDim.x);
     const int count = first < num_tiles ? (num_tiles - first + grid - 1) / grid : 0;
     const Span span{first, count, chunk_, ordinal_};
-    turn_ = (turn_ + num_tiles) % grid;
     chunk_ += count * chunks_per_tile;
     ordinal_ += count;
     return span;
   }
 
- private:
   int turn_ = 0;
   int chunk_ = 0;
   int ordinal_ = 0;
@@ -95,8 +107,12 @@ class Ring {
     ptx::fence_mbarrier_init();
   }
 
-  /// Producer: waits for the chunk's stage, and expects its bytes.
+  /// Producer: waits for the chunk's stage and its turn, and expects its bytes.
   __device__ void begin(int chunk, std::uint32_t bytes) const {
+    if (chunk >= kChunksInFlight) {
+      const int earlier = chunk - kChunksInFlight;
+      ptx::mbarrier_wait(full_ + 8 * (earlier % kNumStages), (earlier / kNumStages) & 1);
+    }
     if (chunk >= kNumStages) {
       ptx::mbarrier_wait(empty_ + 8 * (chunk % kNumStages), (chunk / kNumStages - 1) & 1);
     }
@@ -114,11 +130,14 @@ class Ring {
   }
 
   /// Consumer: the chunk's bytes, once they are there.
-  __device__ const std::byte* wait(int chunk) const {
-    // A group's next chunk may be more than a round ahead, where parities say nothing yet.
-    while (*num_begun_ <= chunk) {
+  __device__ const std::byte* wait(int chunk, int lane) const {
+    // One lane polls: warps that wait must not take turns from those that multiply. A group's next chunk
+    // may be more than a round ahead, where parities say nothing yet.
+    if (lane == 0) {
+      while (*num_begun_ <= chunk) __nanosleep(20);
+      ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
     }
-    ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
+    __syncwarp();
     return stages_ + (chunk % kNumStages) * kStageBytes;
   }
   /// Consumer: this warp is done with the chunk.
@@ -142,10 +161,8 @@ struct Route {
 
 /// Streams this block's tiles of a dense matrix. One thread.
 __device__ inline void stream_dense(
-    const Ring& ring, Walk& walk, const std::byte* matrix, int rows, int columns, std::uint64_t policy
+    const Ring& ring, const Span& span, const DenseCut& cut, const std::byte* matrix, std::uint64_t policy
 ) {
-  const DenseCut cut(rows, columns);
-  const Span span = walk.next(cut.num_tiles, cut.chunks);
   int chunk = span.chunk;
   for (int i = 0; i < span.count; ++i) {
     const std::int64_t tile = span.first + static_cast<std::int64_t>(i) * gridDim.x;
@@ -193,7 +210,7 @@ __device__ inline void stream_down(
   const auto record = static_cast<std::uint32_t>(fp4_record_bytes(shape.intermediate));
   const std::int64_t records =
       round_up(shape.hidden, kPackedRowAlign) / kPackedRows;
-  const Span span = walk.next((shape.hidden + kPackedRows - 1) / kPackedRows, 2);
+  const Span span = walk.next_rows((shape.hidden + kPackedRows - 1) / kPackedRows, 2);
   for (int i = 0; i < 2 * span.count; ++i) {
     const std::int64_t tile = span.first + static_cast<std::int64_t>(i / 2) * gridDim.x;
     ring.begin(span.chunk + i, 2 * record);

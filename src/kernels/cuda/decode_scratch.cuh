@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/decode_attention.cuh"
 #include "kernels/cuda/decode_step.cuh"
+#include "kernels/cuda/decode_words.cuh"
 #include "kernels/cuda/packed_weights.h"
 
 namespace gossamer::kernels::cuda {
@@ -15,23 +16,25 @@ namespace gossamer::kernels::cuda {
 using FixedPoint = unsigned long long;
 
 /// What a layer's blocks sum up: num_experts router products, then the squares of the residual stream
-/// after attention and after the experts.
+/// after attention.
 constexpr int layer_sums(int num_experts) {
-  return num_experts + 2;
+  return num_experts + 1;
 }
 
+/// The vectors of a layer whose writers count what they have written.
+enum Handoff { kQkv, kAttention, kHidden, kX, kNumHandoffs };
+
 struct DecodeScratch {
-  float* x;          // [hidden], the residual stream
-  float* qkv;        // [(num_heads + 2 * num_kv_heads) * 64], before rotation
-  float* attention;  // [num_heads * 64]
-  float* hidden;     // [kDecodeExperts, intermediate]
-  float* partials;   // [num_kv_heads, kMaxSplits, kMaxGroup, kPartialFloats]
-  FixedPoint* sums;  // [num_layers, layer_sums]; cleared before a step, as all below
-  unsigned* arrivals;       // [1] of the grid's barriers
-  unsigned* split_arrivals; // [num_kv_heads]
-  std::byte* cleared;       // where the cleared part begins
-  std::size_t cleared_bytes;
-  std::size_t bytes;        // of it all
+  Word* qkv;         // [(num_heads + 2 * num_kv_heads) * 64], before rotation
+  Word* attention;   // [num_heads * 64]
+  Word* hidden;      // [kDecodeExperts, intermediate]
+  Word* x;           // [hidden], the residual stream where a layer ends
+  Word* partials;    // [num_kv_heads, kMaxSplits, kMaxGroup, kPartialFloats]
+  float* x_middle;   // [2, hidden], the residual stream after attention, by layers in turn
+  FixedPoint* sums;  // [num_layers, layer_sums]
+  unsigned* arrivals;  // [1] at the grid's barrier
+  unsigned* counts;    // [num_layers, kNumHandoffs]
+  std::size_t bytes;   // of it all, cleared before a step
 
   __host__ __device__ DecodeScratch(std::byte* base, const DecodeShape& shape) {
     std::size_t offset = 0;
@@ -41,21 +44,19 @@ struct DecodeScratch {
       return place;
     };
     const int qkv_rows = (shape.num_heads + 2 * shape.num_kv_heads) * kHeadDim;
-    x = reinterpret_cast<float*>(take(shape.hidden, sizeof(float)));
-    qkv = reinterpret_cast<float*>(take(qkv_rows, sizeof(float)));
-    attention = reinterpret_cast<float*>(take(shape.num_heads * kHeadDim, sizeof(float)));
-    hidden = reinterpret_cast<float*>(take(kDecodeExperts * shape.intermediate, sizeof(float)));
-    partials = reinterpret_cast<float*>(
-        take(shape.num_kv_heads * kMaxSplits * kMaxGroup * kPartialFloats, sizeof(float))
+    qkv = reinterpret_cast<Word*>(take(qkv_rows, sizeof(Word)));
+    attention = reinterpret_cast<Word*>(take(shape.num_heads * kHeadDim, sizeof(Word)));
+    hidden = reinterpret_cast<Word*>(take(kDecodeExperts * shape.intermediate, sizeof(Word)));
+    x = reinterpret_cast<Word*>(take(shape.hidden, sizeof(Word)));
+    partials = reinterpret_cast<Word*>(
+        take(shape.num_kv_heads * kMaxSplits * kMaxGroup * kPartialFloats, sizeof(Word))
     );
-    const std::size_t before = offset;
+    x_middle = reinterpret_cast<float*>(take(2 * shape.hidden, sizeof(float)));
     sums = reinterpret_cast<FixedPoint*>(
         take(shape.num_layers * layer_sums(shape.num_experts), sizeof(FixedPoint))
     );
     arrivals = reinterpret_cast<unsigned*>(take(1, sizeof(unsigned)));
-    split_arrivals = reinterpret_cast<unsigned*>(take(shape.num_kv_heads, sizeof(unsigned)));
-    cleared = base + before;
-    cleared_bytes = offset - before;
+    counts = reinterpret_cast<unsigned*>(take(shape.num_layers * kNumHandoffs, sizeof(unsigned)));
     bytes = offset;
   }
 };

@@ -2,14 +2,15 @@
 // of all weights through a ring in shared memory (decode_ring.cuh) from the first layer to the
 // unembedding, while 16 warps multiply (decode_products.cuh).
 //
-// A layer is five phases with a barrier of the whole grid after each:
+// A layer is five phases, each of which needs all of what the one before it made:
 //   1. y = W_qkv RMSNorm(x) + b
-//   2. attention of one key-value head a block (decode_attention.cuh); the new key and value are stored
+//   2. attention, a part of one key-value head a block (decode_attention.cuh)
 //   3. x += W_o a + b; on the way sums for the router, W_r (scale x), and of squares
 //   4. hidden = SwiGLU(W_gate_up RMSNorm(x) + b) for the chosen experts
 //   5. x += sum_e weight_e (W_down hidden_e + b)
-// The producer runs ahead of the barriers: weights depend on nothing but, for the experts, the routing,
-// which the producer's warp computes for itself.
+// Between 3 and 4 all blocks meet at a barrier; elsewhere words wait for each other (decode_words.cuh). The
+// producer runs ahead of all that: weights depend on nothing but, for the experts, the routing, which the
+// producer's warp computes for itself.
 //
 // Bound by bytes: the weights of a token once, 3.7 GB at 20b and 5.0 GB at 120b.
 
@@ -25,21 +26,27 @@
 namespace gossamer::kernels::cuda {
 namespace {
 
-constexpr int kBarriersPerLayer = 5;
 constexpr int kConsumerBarrier = 1;     // named barrier of all consumers
 constexpr int kFirstGroupBarrier = 2;   // and of each group
 constexpr int kTileRows = 16;           // results of a tile at most
 constexpr float kSwigluAlpha = 1.702F;
+
+constexpr int kVectorPairs = 4;         // of a vector, a thread's at most
+constexpr int kHiddenPairs = 6;         // of the experts' hidden vectors, a thread's at once
+constexpr int kMaxDenseColumns = 2 * kVectorPairs * kConsumers;
+constexpr int kMaxOwnTiles = 8;         // of the residual stream, a block's
 
 /// Shared memory behind the ring's stages and the vectors.
 struct SmallShared {
   RingState ring;
   float partials[kNumGroups][2][kWarpsPerGroup][kTileRows];
   float rope[kHeadDim];
-  float warp_sums[kNumGroups * kWarpsPerGroup];
+  float squares[kMaxDecodeLayers + 1];  // of x where each layer begins
+  float warp_sums[kConsumers / 32];
+  float x[kMaxOwnTiles][kPackedRows];  // the rows of the residual stream that this block keeps
+  NewToken token;
   DecodeLayer layers[kMaxDecodeLayers];
   Route route;
-  int is_last;
 };
 
 __host__ __device__ constexpr int vector_bytes(const DecodeShape& shape) {
@@ -76,6 +83,9 @@ struct Block {
   __device__ FixedPoint* layer_sums_of(int layer) const {
     return scratch.sums + layer * layer_sums(shape.num_experts);
   }
+  __device__ float* x_middle(int layer) const {
+    return scratch.x_middle + layer % 2 * shape.hidden;
+  }
   __device__ int qkv_rows() const { return (shape.num_heads + 2 * shape.num_kv_heads) * kHeadDim; }
 };
 
@@ -83,14 +93,10 @@ __device__ float reciprocal_rms(float sum_of_squares, const DecodeShape& shape) 
   return rsqrtf(sum_of_squares / static_cast<float>(shape.hidden) + shape.rms_norm_eps);
 }
 
-/// The grid on which layer `layer` sums, and the reciprocal RMS of x where it begins.
-struct LayerStart {
-  float reciprocal;
-  FixedPointGrid grid;
-
-  __device__ LayerStart(float sum_of_squares, const DecodeShape& shape)
-      : reciprocal(reciprocal_rms(sum_of_squares, shape)), grid(1.0F / reciprocal) {}
-};
+/// The grid of a layer that begins with this sum of squares.
+__device__ FixedPointGrid grid_of(float sum_of_squares, const DecodeShape& shape) {
+  return FixedPointGrid(1.0F / reciprocal_rms(sum_of_squares, shape));
+}
 
 // --- producer ---
 
@@ -140,38 +146,13 @@ __device__ Route choose_experts(float (&logits)[4], int lane) {
   return route;
 }
 
-/// The sum of squares of the token's embedding, by one warp; the same in every lane and block.
-__device__ float embedding_squares(const DecodeStepArgs& args, int lane) {
-  const auto* row = reinterpret_cast<const __nv_bfloat162*>(
-      args.embedding + static_cast<std::int64_t>(*args.token) * args.shape.hidden
-  );
-  float sum = 0;
-  for (int i = lane; i < args.shape.hidden / 2; i += 32) {
-    const float2 pair = __bfloat1622float2(row[i]);
-    sum += pair.x * pair.x + pair.y * pair.y;
-  }
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    sum += __shfl_xor_sync(0xFFFFFFFFU, sum, distance);
-  }
-  return sum;
-}
-
-/// Where a layer begins: from the embedding, or from what the layer before summed up.
-__device__ LayerStart start_of_layer(
-    const Block& block, int layer, float token_squares, const FixedPointGrid& previous
-) {
-  if (layer == 0) return LayerStart(token_squares, block.shape);
-  const FixedPoint squares = __ldcg(block.layer_sums_of(layer - 1) + block.shape.num_experts + 1);
-  return LayerStart(previous.square(squares), block.shape);
-}
-
 /// Chooses a layer's experts from the router's sums.
-__device__ Route route_layer(const Block& block, int layer, const LayerStart& start, int lane) {
+__device__ Route route_layer(const Block& block, int layer, int lane) {
   const DecodeShape& shape = block.shape;
+  const FixedPointGrid grid = grid_of(block.small.squares[layer], shape);
   const FixedPoint* sums = block.layer_sums_of(layer);
-  const float squares = start.grid.square(__ldcg(sums + shape.num_experts));
-  const float reciprocal = reciprocal_rms(squares, shape);
+  const float reciprocal =
+      reciprocal_rms(grid.square(__ldcg(sums + shape.num_experts)), shape);
   const __nv_bfloat16* bias = block.small.layers[layer].router_bias;
   float logits[4];
 #pragma unroll
@@ -179,9 +160,8 @@ __device__ Route route_layer(const Block& block, int layer, const LayerStart& st
     const int expert = lane + 32 * i;
     logits[i] = -INFINITY;
     if (expert < shape.num_experts) {
-      logits[i] = fmaf(
-          start.grid.product(__ldcg(sums + expert)), reciprocal, __bfloat162float(bias[expert])
-      );
+      const float product = grid.product(__ldcg(sums + expert));
+      logits[i] = fmaf(product, reciprocal, __bfloat162float(bias[expert]));
     }
   }
   return choose_experts(logits, lane);
@@ -192,25 +172,20 @@ __device__ void produce(const Block& block) {
   const int lane = threadIdx.x % 32;
   const DecodeShape& shape = block.shape;
   const std::uint64_t policy = ptx::evict_first_policy();
-  const float token_squares = embedding_squares(block.args, lane);
-  LayerStart start(token_squares, shape);
+  const DenseCut qkv(block.qkv_rows(), shape.hidden);
+  const DenseCut out(shape.hidden, shape.num_heads * kHeadDim);
   Walk walk;
   for (int i = 0; i < shape.num_layers; ++i) {
     const DecodeLayer& layer = block.small.layers[i];
     if (lane == 0) {
-      stream_dense(block.ring, walk, layer.qkv, block.qkv_rows(), shape.hidden, policy);
-      stream_dense(
-          block.ring, walk, layer.attn_out, shape.hidden, shape.num_heads * kHeadDim, policy
-      );
+      stream_dense(block.ring, walk.next(qkv.num_tiles, qkv.chunks), qkv, layer.qkv, policy);
+      stream_dense(block.ring, walk.next_rows(out.num_tiles, out.chunks), out, layer.attn_out, policy);
     }
     __syncwarp();
-    // The barrier after phase 3: x and the router's sums are complete.
-    const unsigned routed = (i * kBarriersPerLayer + 3) * gridDim.x;
-    while (ptx::load_acquire(block.scratch.arrivals) < routed) {
+    while (ptx::load_acquire(block.scratch.arrivals) < (i + 1) * gridDim.x) {
     }
     __syncwarp();
-    start = start_of_layer(block, i, token_squares, start.grid);
-    const Route route = route_layer(block, i, start, lane);
+    const Route route = route_layer(block, i, lane);
     if (lane == 0) {
       block.small.route = route;
       stream_gate_up(block.ring, walk, layer, shape, route, policy);
@@ -219,7 +194,8 @@ __device__ void produce(const Block& block) {
     __syncwarp();
   }
   if (lane == 0) {
-    stream_dense(block.ring, walk, block.args.unembedding, shape.vocab, shape.hidden, policy);
+    const DenseCut cut(shape.vocab, shape.hidden);
+    stream_dense(block.ring, walk.next(cut.num_tiles, cut.chunks), cut, block.args.unembedding, policy);
   }
 }
 
@@ -229,28 +205,25 @@ __device__ void produce(const Block& block) {
 class Consumer {
  public:
   __device__ explicit Consumer(const Block& block)
-      : block_(block), shape_(block.shape), thread_(static_cast<int>(threadIdx.x)) {}
+      : block_(block),
+        shape_(block.shape),
+        thread_(static_cast<int>(threadIdx.x)),
+        position_(*block.args.position) {}
 
   __device__ void run() {
     prepare();
-    const float token_squares = embedding_squares(block_.args, lane_.lane);
-    LayerStart start(token_squares, shape_);
     for (int i = 0; i < shape_.num_layers; ++i) {
       const DecodeLayer& layer = block_.small.layers[i];
-      start = start_of_layer(block_, i, token_squares, start.grid);
-      project_qkv(i, layer, start);
+      load_normed_x(i, layer.attn_norm);
+      project_qkv(i, layer);
+      attend(i, layer);
+      project_out(i, layer);
       grid_barrier();
-      attend(layer);
-      grid_barrier();
-      project_out(i, layer, start.grid);
-      grid_barrier();
-      gate_up(i, layer, start.grid);
-      grid_barrier();
-      down(i, layer, start.grid);
-      grid_barrier();
+      gate_up(i, layer);
+      down(i, layer);
     }
-    const LayerStart end = start_of_layer(block_, shape_.num_layers, token_squares, start.grid);
-    unembed(end.reciprocal);
+    load_normed_x(shape_.num_layers, block_.args.norm);
+    unembed();
   }
 
  private:
@@ -268,51 +241,118 @@ class Consumer {
     sync();
   }
 
-  /// The token's rotation; the first block writes the residual stream's beginning.
-  __device__ void prepare() {
-    if (thread_ < kHeadDim / 2) {
-      const double angle = *block_.args.position * block_.args.inverse_frequencies[thread_];
-      double sine;
-      double cosine;
-      sincos(angle, &sine, &cosine);
-      const double concentration = shape_.rope_concentration;
-      block_.small.rope[thread_] = static_cast<float>(cosine * concentration);
-      block_.small.rope[32 + thread_] = static_cast<float>(sine * concentration);
-    }
-    if (blockIdx.x == 0) {
-      for (int i = thread_; i < shape_.hidden; i += kConsumers) {
-        __stcg(block_.scratch.x + i, __bfloat162float(token_row()[i]));
+  /// Tells the others that a tile or more of a vector is written.
+  __device__ void count(int layer, Handoff handoff) const {
+    ptx::add_relaxed(block_.scratch.counts + layer * kNumHandoffs + handoff, 1);
+  }
+
+  /// Waits until all of a vector has been counted; no consumer is still at what came before.
+  __device__ void wait_count(int layer, Handoff handoff, int target) const {
+    sync();
+    if (thread_ == 0) {
+      const unsigned* count = block_.scratch.counts + layer * kNumHandoffs + handoff;
+      while (ptx::load_relaxed(count) < static_cast<unsigned>(target)) {
       }
     }
+    sync();
   }
 
   __device__ const __nv_bfloat16* token_row() const {
     return block_.args.embedding + static_cast<std::int64_t>(*block_.args.token) * shape_.hidden;
   }
 
-  /// Loads a vector into shared memory as operand B: value(column) gives elements column, column + 1.
-  /// Columns past the end, up to what the packed weights have, are zeros.
-  template <class Value>
-  __device__ void load_vector(std::byte* fragments, int columns, const Value& value) const {
-    const int padded = static_cast<int>(round_up(columns, kPackedColumnAlign));
-    const int part = fragment_part_bytes(columns);
-    for (int column = 2 * thread_; column < padded; column += 2 * kConsumers) {
-      const float2 pair = column < columns ? value(column) : float2{0, 0};
-      store_fragment(fragments, part, column, pair.x, pair.y);
+  /// The token's rotation, and this block's rows of its embedding.
+  __device__ void prepare() {
+    if (thread_ < kHeadDim / 2) {
+      double sine;
+      double cosine;
+      sincos(position_ * block_.args.inverse_frequencies[thread_], &sine, &cosine);
+      const double concentration = shape_.rope_concentration;
+      block_.small.rope[thread_] = static_cast<float>(cosine * concentration);
+      block_.small.rope[32 + thread_] = static_cast<float>(sine * concentration);
+    }
+    const int tile = thread_ / kPackedRows;
+    const int row = (static_cast<int>(blockIdx.x) + tile * static_cast<int>(gridDim.x)) * kPackedRows +
+                    thread_ % kPackedRows;
+    if (tile < kMaxOwnTiles && row < shape_.hidden) {
+      block_.small.x[tile][thread_ % kPackedRows] = __bfloat162float(token_row()[row]);
     }
   }
 
-  /// x, normalised, as the vector of the products that follow.
-  __device__ void load_normed(
-      const float* x, const __nv_bfloat16* norm, float reciprocal, float factor
+  /// This thread's pairs of a vector of `columns` in shared memory as operand B, scaled. Columns past the
+  /// end, up to what the packed weights have, are zeros.
+  __device__ void store_vector(const float2 (&pairs)[kVectorPairs], int columns) const {
+    const int padded = static_cast<int>(round_up(columns, kPackedColumnAlign));
+    const int part = fragment_part_bytes(columns);
+#pragma unroll
+    for (int i = 0; i < kVectorPairs; ++i) {
+      const int column = 2 * (thread_ + i * kConsumers);
+      if (column >= padded) break;
+      const bool inside = column < columns;
+      store_fragment(
+          block_.vectors, part, column, inside ? pairs[i].x : 0.0F, inside ? pairs[i].y : 0.0F
+      );
+    }
+  }
+
+  /// This thread's pairs times the norm's weights and a factor.
+  __device__ void scale_pairs(
+      float2 (&pairs)[kVectorPairs], const float2 (&weights)[kVectorPairs], float factor
   ) const {
-    const float scale = reciprocal * factor;
-    load_vector(block_.vectors, shape_.hidden, [&](int column) {
-      const float2 pair = __ldcg(reinterpret_cast<const float2*>(x + column));
-      const float2 weight =
-          __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(norm + column));
-      return float2{pair.x * weight.x * scale, pair.y * weight.y * scale};
-    });
+#pragma unroll
+    for (int i = 0; i < kVectorPairs; ++i) {
+      pairs[i].x *= weights[i].x * factor;
+      pairs[i].y *= weights[i].y * factor;
+    }
+  }
+
+  /// This thread's pairs of a bf16 vector of hidden_size.
+  __device__ void load_pairs(const __nv_bfloat16* vector, float2 (&pairs)[kVectorPairs]) const {
+#pragma unroll
+    for (int i = 0; i < kVectorPairs; ++i) {
+      const int column = 2 * (thread_ + i * kConsumers);
+      pairs[i] = column < shape_.hidden
+                     ? __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(vector + column))
+                     : float2{0, 0};
+    }
+  }
+
+  /// The sum of every consumer's value.
+  __device__ float sum_over_block(float value) const {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+      value += __shfl_xor_sync(0xFFFFFFFFU, value, distance);
+    }
+    if (lane_.lane == 0) block_.small.warp_sums[thread_ / 32] = value;
+    sync();
+    float total = 0;
+#pragma unroll
+    for (const float sum : block_.small.warp_sums) total += sum;
+    return total;
+  }
+
+  /// x where layer `index` begins, normalised, as the vector of the products that follow.
+  __device__ void load_normed_x(int index, const __nv_bfloat16* norm) {
+    float2 weights[kVectorPairs];
+    float2 x[kVectorPairs];
+    load_pairs(norm, weights);
+    if (index == 0) {
+      load_pairs(token_row(), x);
+    } else {
+      wait_count(index - 1, kX, (shape_.hidden + kPackedRows - 1) / kPackedRows);
+      wait_pairs(block_.scratch.x, thread_, kConsumers, shape_.hidden / 2, tag_of(index - 1), x);
+    }
+    float squares = 0;
+#pragma unroll
+    for (int i = 0; i < kVectorPairs; ++i) {
+      if (2 * (thread_ + i * kConsumers) < shape_.hidden) {
+        squares += x[i].x * x[i].x + x[i].y * x[i].y;
+      }
+    }
+    squares = sum_over_block(squares);
+    if (thread_ == 0) block_.small.squares[index] = squares;
+    scale_pairs(x, weights, reciprocal_rms(squares, shape_));
+    store_vector(x, shape_.hidden);
     sync();
   }
 
@@ -331,6 +371,8 @@ class Consumer {
     return total;
   }
 
+  __device__ int thread_of_group() const { return 32 * lane_.warp + lane_.lane; }
+
   /// Whether this lane writes the results of a tile of 8 rows.
   __device__ bool writes() const { return lane_.warp == 0 && lane_.lane < kPackedRows; }
 
@@ -346,11 +388,10 @@ class Consumer {
   /// runs before a tile's products, finish(row, sum, prefetched) after, both in every warp of the group,
   /// with row = the tile's first row + lane % 8, and the sum in lanes 0 to 7.
   template <class Prefetch, class Finish>
-  __device__ void for_dense(int rows, int columns, const Prefetch& prefetch, const Finish& finish) {
-    const DenseCut cut(rows, columns);
-    const Span span = walk_.next(cut.num_tiles, cut.chunks);
-    const std::byte* fragments =
-        lane_fragments(block_.vectors, fragment_part_bytes(columns), 64, lane_);
+  __device__ void for_dense(
+      const Span& span, const DenseCut& cut, int part_bytes, const Prefetch& prefetch, const Finish& finish
+  ) {
+    const std::byte* fragments = lane_fragments(block_.vectors, part_bytes, 64, lane_);
     for_tiles(span, cut.chunks, [&](int tile, int chunk) {
       const int row = tile * kPackedRows + (lane_.lane & (kPackedRows - 1));
       const auto prefetched = prefetch(row);
@@ -360,37 +401,33 @@ class Consumer {
     });
   }
 
-  __device__ void project_qkv(int index, const DecodeLayer& layer, const LayerStart& start) {
-    if (index == 0) {
-      load_vector(block_.vectors, shape_.hidden, [&](int column) {
-        const float2 pair =
-            __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(token_row() + column));
-        const float2 weight =
-            __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(layer.attn_norm + column));
-        return float2{
-            pair.x * weight.x * start.reciprocal, pair.y * weight.y * start.reciprocal};
-      });
-      sync();
-    } else {
-      load_normed(block_.scratch.x, layer.attn_norm, start.reciprocal, 1.0F);
-    }
+  __device__ void project_qkv(int index, const DecodeLayer& layer) {
+    const DenseCut cut(block_.qkv_rows(), shape_.hidden);
     for_dense(
-        block_.qkv_rows(), shape_.hidden, [&](int row) { return __bfloat162float(layer.qkv_bias[row]); },
+        walk_.next(cut.num_tiles, cut.chunks), cut, fragment_part_bytes(shape_.hidden),
+        [&](int row) { return __bfloat162float(layer.qkv_bias[row]); },
         [&](int row, float sum, float bias) {
-          if (writes()) __stcg(block_.scratch.qkv + row, sum + bias);
+          if (writes()) store_word(block_.scratch.qkv + row, sum + bias, tag_of(index));
+          if (thread_of_group() == 0) count(index, kQkv);
         }
     );
   }
 
-  __device__ void attend(const DecodeLayer& layer);
-  __device__ void store_key_value(const DecodeLayer& layer, int head, int block, int offset) const;
-  __device__ void merge_attention(const DecodeLayer& layer, int head, int split, int splits);
+  __device__ void attend(int index, const DecodeLayer& layer);
+  __device__ void load_new_token(int head, Word tag) const;
+  __device__ void score_new_token(int group) const;
+  __device__ void store_key_value(const DecodeLayer& layer, int head) const;
+  __device__ Merged merge_splits(Merged merged, int head, const Splits& splits, Word tag) const;
+
+  /// This lane's row of x in the block's own memory.
+  __device__ float& own_x(int tile) const {
+    return block_.small.x[tile / static_cast<int>(gridDim.x)][lane_.lane & (kPackedRows - 1)];
+  }
 
   /// What a row of x after attention needs, and the router's weights for its tile: a warp of the group
   /// has 32 experts, a lane one.
   struct RouterRow {
-    float bias;
-    float x;
+    float x;  // with the bias
     float norm;
     std::uint32_t weights[4];  // pairs of the tile's 8 columns
   };
@@ -399,8 +436,7 @@ class Consumer {
 
   __device__ RouterRow router_row(const DecodeLayer& layer, int row) const {
     RouterRow router{};
-    router.bias = __bfloat162float(layer.attn_out_bias[row]);
-    router.x = __ldcg(block_.scratch.x + row);
+    router.x = own_x(row / kPackedRows) + __bfloat162float(layer.attn_out_bias[row]);
     router.norm = __bfloat162float(layer.mlp_norm[row]);
     const int expert = router_expert();
     if (expert >= shape_.num_experts) return router;
@@ -445,32 +481,50 @@ class Consumer {
     atomicAdd(sums + router_expert(), grid.of_product(sum));
   }
 
-  __device__ void project_out(int index, const DecodeLayer& layer, const FixedPointGrid& grid) {
-    load_vector(block_.vectors, shape_.num_heads * kHeadDim, [&](int column) {
-      return __ldcg(reinterpret_cast<const float2*>(block_.scratch.attention + column));
-    });
+  __device__ void project_out(int index, const DecodeLayer& layer) {
+    const int columns = shape_.num_heads * kHeadDim;
+    float2 attention[kVectorPairs];
+    wait_count(index, kAttention, shape_.num_kv_heads * kAttentionWarps);
+    wait_pairs(block_.scratch.attention, thread_, kConsumers, columns / 2, tag_of(index), attention);
+    store_vector(attention, columns);
     sync();
+    const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
+    const DenseCut cut(shape_.hidden, columns);
     for_dense(
-        shape_.hidden, shape_.num_heads * kHeadDim, [&](int row) { return router_row(layer, row); },
+        walk_.next_rows(cut.num_tiles, cut.chunks), cut, fragment_part_bytes(columns),
+        [&](int row) { return router_row(layer, row); },
         [&](int row, float sum, const RouterRow& router) {
-          const float value = router.x + sum + router.bias;
-          if (writes()) __stcg(block_.scratch.x + row, value);
+          const float value = router.x + sum;
+          if (writes()) {
+            own_x(row / kPackedRows) = value;
+            __stcg(block_.x_middle(index) + row, value);
+          }
           add_router_sums(index, router, value, grid);
         }
     );
   }
 
-  __device__ void gate_up(int index, const DecodeLayer& layer, const FixedPointGrid& grid) {
+  __device__ void gate_up(int index, const DecodeLayer& layer) {
+    float2 weights[kVectorPairs];
+    float2 x[kVectorPairs];
+    load_pairs(layer.mlp_norm, weights);
+    const float* middle = block_.x_middle(index);
+#pragma unroll
+    for (int i = 0; i < kVectorPairs; ++i) {
+      const int column = 2 * (thread_ + i * kConsumers);
+      if (column < shape_.hidden) x[i] = __ldcg(reinterpret_cast<const float2*>(middle + column));
+    }
     const FixedPoint squares = __ldcg(block_.layer_sums_of(index) + shape_.num_experts);
-    load_normed(
-        block_.scratch.x, layer.mlp_norm, reciprocal_rms(grid.square(squares), shape_), kFp4VectorScale
-    );
+    const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
+    scale_pairs(x, weights, reciprocal_rms(grid.square(squares), shape_) * kFp4VectorScale);
+    store_vector(x, shape_.hidden);
+    sync();
     const int tiles_per_expert = 2 * shape_.intermediate / kPackedRowAlign;
     const Span span = walk_.next(kDecodeExperts * tiles_per_expert, 1);
     const std::byte* fragments =
         lane_fragments(block_.vectors, fragment_part_bytes(shape_.hidden), 0, lane_);
     for_tiles(span, 1, [&](int tile, int chunk) {
-      const std::byte* stage = block_.ring.wait(chunk);
+      const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
       const int slot = tile / tiles_per_expert;
       const int row = tile % tiles_per_expert * kPackedRowAlign + (lane_.lane & 15);
       const std::int64_t expert = block_.small.route.expert[slot];
@@ -482,40 +536,64 @@ class Consumer {
       const float total = reduce(
           kTileRows, lane_.t == 0 ? sums.upper : sums.lower, lane_.g + 8 * lane_.t, lane_.t < 2
       );
-      if (lane_.warp == 0) finish_gate_up(slot, row, total * kFp4SumScale + bias);
+      if (lane_.warp == 0) finish_gate_up(index, slot, row, total * kFp4SumScale + bias);
     });
   }
 
   /// SwiGLU of the tile's rows: even ones gate, odd ones are the linear part.
-  __device__ void finish_gate_up(int slot, int row, float value) const {
+  __device__ void finish_gate_up(int index, int slot, int row, float value) const {
     const float linear = __shfl_down_sync(0xFFFFFFFFU, value, 1);
     const float limit = shape_.swiglu_limit;
     const float gate = fminf(value, limit);
     const float part = fminf(fmaxf(linear, -limit), limit);
     const float out = gate / (1.0F + __expf(-kSwigluAlpha * gate)) * (part + 1.0F);
     if (lane_.lane < kTileRows && lane_.lane % 2 == 0) {
-      __stcg(block_.scratch.hidden + slot * shape_.intermediate + row / 2, out);
+      store_word(
+          block_.scratch.hidden + slot * shape_.intermediate + row / 2, out, tag_of(index)
+      );
     }
+    if (lane_.lane == 0) count(index, kHidden);
   }
 
-  __device__ void down(int index, const DecodeLayer& layer, const FixedPointGrid& grid) {
+  /// The experts' hidden vectors, one after the other, as operand B.
+  __device__ void load_hidden(int index) const {
     const int columns = shape_.intermediate;
-    for (int slot = 0; slot < kDecodeExperts; ++slot) {
-      const float* hidden = block_.scratch.hidden + slot * columns;
-      load_vector(block_.vectors + slot * fragment_bytes(columns), columns, [&](int column) {
-        const float2 pair = __ldcg(reinterpret_cast<const float2*>(hidden + column));
-        return float2{pair.x * kFp4VectorScale, pair.y * kFp4VectorScale};
-      });
+    const int part = fragment_part_bytes(columns);
+    const int num_pairs = kDecodeExperts * columns / 2;
+    wait_count(index, kHidden, kDecodeExperts * 2 * shape_.intermediate / kPackedRowAlign);
+    for (int first = thread_; first < num_pairs; first += kHiddenPairs * kConsumers) {
+      float2 pairs[kHiddenPairs];
+      wait_pairs(block_.scratch.hidden, first, kConsumers, num_pairs, tag_of(index), pairs);
+#pragma unroll
+      for (int i = 0; i < kHiddenPairs; ++i) {
+        const int element = 2 * (first + i * kConsumers);
+        if (element >= 2 * num_pairs) break;
+        const int slot = element / columns;
+        store_fragment(
+            block_.vectors + slot * 2 * part, part, element - slot * columns,
+            pairs[i].x * kFp4VectorScale, pairs[i].y * kFp4VectorScale
+        );
+      }
+    }
+    const int padding = static_cast<int>(round_up(columns, kPackedColumnAlign)) - columns;
+    for (int i = 2 * thread_; i < kDecodeExperts * padding; i += 2 * kConsumers) {
+      const int slot = i / padding;
+      store_fragment(block_.vectors + slot * 2 * part, part, columns + i % padding, 0, 0);
     }
     sync();
-    const Span span = walk_.next((shape_.hidden + kPackedRows - 1) / kPackedRows, 2);
+  }
+
+  __device__ void down(int index, const DecodeLayer& layer) {
+    load_hidden(index);
+    const int columns = shape_.intermediate;
+    const Span span = walk_.next_rows((shape_.hidden + kPackedRows - 1) / kPackedRows, 2);
     for_tiles(span, 2, [&](int tile, int chunk) {
       const int row = tile * kPackedRows + (lane_.lane & (kPackedRows - 1));
-      block_.ring.wait(chunk);  // and with it for the route
-      const float before = down_bias(layer, row) + __ldcg(block_.scratch.x + row);
+      block_.ring.wait(chunk, lane_.lane);  // and with it for the route
+      const float before = down_bias(layer, row) + own_x(tile);
       float sum = 0;
       for (int pair = 0; pair < 2; ++pair) {
-        const std::byte* stage = block_.ring.wait(chunk + pair);
+        const std::byte* stage = block_.ring.wait(chunk + pair, lane_.lane);
         const std::byte* fragments = lane_fragments(
             block_.vectors + 2 * pair * fragment_bytes(columns), fragment_part_bytes(columns),
             fragment_bytes(columns), lane_
@@ -527,7 +605,12 @@ class Consumer {
         sum += join_halves(sums.upper * weights[0], sums.lower * weights[1], lane_);
       }
       const float total = reduce(kPackedRows, sum, lane_.g, lane_.t == 0);
-      if (lane_.warp == 0) finish_down(index, row, fmaf(total, kFp4SumScale, before), grid);
+      if (writes()) {
+        const float value = fmaf(total, kFp4SumScale, before);
+        own_x(tile) = value;
+        store_word(block_.scratch.x + row, value, tag_of(index));
+      }
+      if (thread_of_group() == 0) count(index, kX);
     });
   }
 
@@ -544,25 +627,11 @@ class Consumer {
     return bias;
   }
 
-  __device__ void finish_down(int index, int row, float value, const FixedPointGrid& grid) const {
-    float squares = 0;
-    if (lane_.lane < kPackedRows) {
-      __stcg(block_.scratch.x + row, value);
-      squares = value * value;
-    }
-#pragma unroll
-    for (int distance = 4; distance > 0; distance /= 2) {
-      squares += __shfl_xor_sync(0xFFFFFFFFU, squares, distance);
-    }
-    if (lane_.lane == 0) {
-      atomicAdd(block_.layer_sums_of(index) + shape_.num_experts + 1, grid.of_square(squares));
-    }
-  }
-
-  __device__ void unembed(float reciprocal) {
-    load_normed(block_.scratch.x, block_.args.norm, reciprocal, 1.0F);
+  __device__ void unembed() {
+    const DenseCut cut(shape_.vocab, shape_.hidden);
     for_dense(
-        shape_.vocab, shape_.hidden, [](int) { return 0; },
+        walk_.next(cut.num_tiles, cut.chunks), cut, fragment_part_bytes(shape_.hidden),
+        [](int) { return 0; },
         [&](int row, float sum, int) {
           if (writes() && row < shape_.vocab) __stcg(block_.args.logits + row, sum);
         }
@@ -572,109 +641,154 @@ class Consumer {
   const Block& block_;
   const DecodeShape& shape_;
   const int thread_;
+  const int position_;  // of the token
   Lane lane_;
   Walk walk_;
   unsigned target_ = 0;
   int buffer_ = 0;
 };
 
-/// Writes the new token's key, rotated, and value into their cell: threads 0 to 63 of the block.
-__device__ void Consumer::store_key_value(
-    const DecodeLayer& layer, int head, int block, int offset
-) const {
+/// Brings the token's queries of a key-value head, its key and its value into shared memory.
+__device__ void Consumer::load_new_token(int head, Word tag) const {
+  const int group = shape_.num_heads / shape_.num_kv_heads;
+  NewToken& token = block_.small.token;
+  const Word* qkv = block_.scratch.qkv;
+  const Word* key = qkv + (shape_.num_heads + head) * kHeadDim;
+  const Word* value = key + shape_.num_kv_heads * kHeadDim;
+  if (thread_ < group * kHeadDim) {
+    (&token.queries[0][0])[thread_] = wait_word(qkv + head * group * kHeadDim + thread_, tag);
+  }
+  if (thread_ < kHeadDim) token.key[thread_] = wait_word(key + thread_, tag);
+  if (thread_ >= kConsumers - kHeadDim) {
+    const int dim = thread_ - (kConsumers - kHeadDim);
+    token.value[dim] = wait_word(value + dim, tag);
+  }
+  sync();
+}
+
+/// The score of each head of the group with the token's own key: a warp a head.
+__device__ void Consumer::score_new_token(int group) const {
+  const int member = thread_ / 32;
+  if (member >= group) return;
+  NewToken& token = block_.small.token;
+  const float cosine = block_.small.rope[lane_.lane];
+  const float sine = block_.small.rope[32 + lane_.lane];
+  const float* query = token.queries[member];
+  const float2 q = rotate_pair(query[lane_.lane], query[32 + lane_.lane], cosine, sine);
+  const float2 k = rotate_pair(token.key[lane_.lane], token.key[32 + lane_.lane], cosine, sine);
+  float score = q.x * k.x + q.y * k.y;
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    score += __shfl_xor_sync(0xFFFFFFFFU, score, distance);
+  }
+  if (lane_.lane == 0) token.scores[member] = score * kScoreScale;
+}
+
+/// Writes the token's key, rotated, and its value into their cell of the cache.
+__device__ void Consumer::store_key_value(const DecodeLayer& layer, int head) const {
+  const NewToken& token = block_.small.token;
   if (thread_ >= kHeadDim) return;
-  const float* key = block_.scratch.qkv + (shape_.num_heads + head) * kHeadDim;
-  const float* value = key + shape_.num_kv_heads * kHeadDim;
-  const std::int64_t cell = static_cast<std::int64_t>(block) * shape_.num_kv_heads + head;
+  const std::int32_t* table =
+      layer.sliding_window > 0 ? block_.args.sliding_table : block_.args.full_table;
+  const int offset = position_ % kBlockSize;
+  const std::int64_t cell =
+      static_cast<std::int64_t>(table[position_ / kBlockSize]) * shape_.num_kv_heads + head;
   layer.values[(cell * kHeadDim + thread_) * kBlockSize + offset] =
-      __float2bfloat16(__ldcg(value + thread_));
+      __float2bfloat16(token.value[thread_]);
   if (thread_ >= kHeadDim / 2) return;
   const float2 pair = rotate_pair(
-      __ldcg(key + thread_), __ldcg(key + 32 + thread_), block_.small.rope[thread_],
+      token.key[thread_], token.key[32 + thread_], block_.small.rope[thread_],
       block_.small.rope[32 + thread_]
   );
-  __nv_bfloat16* out = layer.keys + (cell * kBlockSize + offset) * kHeadDim;
-  out[thread_] = __float2bfloat16(pair.x);
-  out[32 + thread_] = __float2bfloat16(pair.y);
+  __nv_bfloat16* key = layer.keys + (cell * kBlockSize + offset) * kHeadDim;
+  key[thread_] = __float2bfloat16(pair.x);
+  key[32 + thread_] = __float2bfloat16(pair.y);
 }
 
-__device__ void Consumer::attend(const DecodeLayer& layer) {
-  const int position = *block_.args.position;
-  const int window = static_cast<int>(layer.sliding_window);
-  const std::int32_t* table = window > 0 ? block_.args.sliding_table : block_.args.full_table;
-  const int begin = window > 0 ? max(0, position + 1 - window) : 0;
-  const int first = begin / kBlockSize;
-  const int last = position / kBlockSize;
-  const int grid_splits = min(kMaxSplits, static_cast<int>(gridDim.x) / shape_.num_kv_heads);
-  const int wanted = (last - first) / kBlocksPerSplit + 1;
-  const int per_split = (last - first + max(1, min(wanted, grid_splits))) / max(1, min(wanted, grid_splits));
-  const int splits = (last - first) / per_split + 1;
+/// A part of a key-value head's attention: this block's cache blocks, a warp one at a time, and in the last
+/// part the token's own key; then all warps' results together, and all parts' in the first part's block.
+__device__ void Consumer::attend(int index, const DecodeLayer& layer) {
+  const Splits splits(position_, static_cast<int>(layer.sliding_window), shape_.num_kv_heads);
+  if (splits.index >= splits.count) return;
   const int head = static_cast<int>(blockIdx.x) % shape_.num_kv_heads;
-  const int split = static_cast<int>(blockIdx.x) / shape_.num_kv_heads;
-  if (split >= splits) return;
-  if (split == splits - 1) {
-    store_key_value(layer, head, table[last], position % kBlockSize);
-    sync();
-  }
-  const int warp = thread_ / 32;
   const int group = shape_.num_heads / shape_.num_kv_heads;
-  const Queries queries = load_queries(
-      block_.scratch.qkv + head * group * kHeadDim, group, block_.small.rope, lane_.lane
-  );
+  const int warp = thread_ / 32;
+  const std::int32_t* table =
+      layer.sliding_window > 0 ? block_.args.sliding_table : block_.args.full_table;
+  const auto cell_of = [&](int block) {
+    return (static_cast<std::int64_t>(table[block]) * shape_.num_kv_heads + head) * kBlockSize * kHeadDim;
+  };
+  int block = splits.first + warp;
+  CachedBlock cached;
+  if (block <= splits.last) {
+    const std::int64_t cell = cell_of(block);
+    cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
+  }
+  wait_count(index, kQkv, (block_.qkv_rows() + kPackedRows - 1) / kPackedRows);
+  load_new_token(head, tag_of(index));
+  if (splits.index == splits.count - 1) score_new_token(group);
   SoftmaxState state;
-  const int stop = min(last, first + (split + 1) * per_split - 1);
-  for (int b = first + split * per_split + warp; b <= stop; b += kAttentionWarps) {
-    const std::int64_t cell = static_cast<std::int64_t>(table[b]) * shape_.num_kv_heads + head;
-    attend_block(
-        queries, layer.keys + cell * kBlockSize * kHeadDim, layer.values + cell * kBlockSize * kHeadDim,
-        b * kBlockSize, begin, position + 1, lane_.lane, state
+  if (block <= splits.last) {
+    const Queries queries = make_queries(block_.small.token, group, block_.small.rope, lane_.lane);
+    for (;;) {
+      attend_block(queries, cached, block * kBlockSize, splits.begin, position_, lane_.lane, state);
+      block += kAttentionWarps;
+      if (block > splits.last) break;
+      const std::int64_t cell = cell_of(block);
+      cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
+    }
+    store_partial(
+        state, reinterpret_cast<float*>(block_.vectors) + warp * kMaxGroup * kPartialFloats, lane_.lane
     );
   }
-  float* partials = reinterpret_cast<float*>(block_.vectors);
-  store_partial(state, partials + warp * kMaxGroup * kPartialFloats, lane_.lane);
   sync();
-  merge_attention(layer, head, split, splits);
-}
-
-/// Puts the warps' partial results together, and the splits' if there are several: the last block of a
-/// head's splits to arrive does it, in the order of splits.
-__device__ void Consumer::merge_attention(const DecodeLayer& layer, int head, int split, int splits) {
   static_assert(kConsumers == kMaxGroup * kHeadDim);
-  const int group = shape_.num_heads / shape_.num_kv_heads;
   const int member = thread_ / kHeadDim;
   const int dim = thread_ % kHeadDim;
-  const float* mine = reinterpret_cast<const float*>(block_.vectors) + member * kPartialFloats;
+  const float* partial = reinterpret_cast<const float*>(block_.vectors) + member * kPartialFloats;
   Merged merged;
-  for (int warp = 0; warp < kAttentionWarps; ++warp, mine += kMaxGroup * kPartialFloats) {
-    merged.add(mine[dim], mine[kHeadDim], mine[kHeadDim + 1]);
+  const int warps = min(kAttentionWarps, splits.last - splits.first + 1);
+  for (int i = 0; i < warps; ++i, partial += kMaxGroup * kPartialFloats) {
+    merged.add(partial[dim], partial[kHeadDim], partial[kHeadDim + 1]);
   }
-  if (splits > 1) {
-    float* all = block_.scratch.partials + (head * kMaxSplits * kMaxGroup + member) * kPartialFloats;
-    float* own = all + split * kMaxGroup * kPartialFloats;
-    __stcg(own + dim, merged.out);
-    if (dim == 0) {
-      __stcg(own + kHeadDim, merged.maximum);
-      __stcg(own + kHeadDim + 1, merged.sum);
-    }
-    sync();
-    if (thread_ == 0) {
-      unsigned* arrivals = block_.scratch.split_arrivals + head;
-      const bool is_last = ptx::add_acquire_release(arrivals, 1) + 1 == static_cast<unsigned>(splits);
-      if (is_last) *arrivals = 0;
-      block_.small.is_last = is_last ? 1 : 0;
-    }
-    sync();
-    if (block_.small.is_last == 0) return;
-    merged = Merged{};
-    for (int other = 0; other < splits; ++other) {
-      const float* part = all + other * kMaxGroup * kPartialFloats;
-      merged.add(__ldcg(part + dim), __ldcg(part + kHeadDim), __ldcg(part + kHeadDim + 1));
-    }
+  const NewToken& token = block_.small.token;
+  if (splits.index == splits.count - 1 && member < group) {
+    merged.add(token.value[dim], token.scores[member], 1.0F);
   }
-  if (member >= group) return;
-  const int query_head = head * group + member;
-  const float sink = __bfloat162float(layer.sinks[query_head]);
-  __stcg(block_.scratch.attention + query_head * kHeadDim + dim, merged.finish(sink));
+  merged = merge_splits(merged, head, splits, tag_of(index));
+  if (splits.index == 0 && member < group) {
+    const int query_head = head * group + member;
+    const float sink = __bfloat162float(layer.sinks[query_head]);
+    store_word(
+        block_.scratch.attention + query_head * kHeadDim + dim, merged.finish(sink), tag_of(index)
+    );
+  }
+  if (splits.index == 0 && lane_.lane == 0) count(index, kAttention);
+  if (splits.index == splits.count - 1) store_key_value(layer, head);
+}
+
+/// In the first split's block what all splits have, in their order; the others leave theirs for it.
+__device__ Merged Consumer::merge_splits(
+    Merged merged, int head, const Splits& splits, Word tag
+) const {
+  const int member = thread_ / kHeadDim;
+  const int dim = thread_ % kHeadDim;
+  Word* partials = block_.scratch.partials + (head * kMaxSplits * kMaxGroup + member) * kPartialFloats;
+  if (splits.index > 0) {
+    Word* own = partials + splits.index * kMaxGroup * kPartialFloats;
+    store_word(own + dim, merged.out, tag);
+    if (dim == 0) store_word(own + kHeadDim, merged.maximum, tag);
+    if (dim == 1) store_word(own + kHeadDim + 1, merged.sum, tag);
+    return merged;
+  }
+  for (int split = 1; split < splits.count; ++split) {
+    const Word* other = partials + split * kMaxGroup * kPartialFloats;
+    const float out = wait_word(other + dim, tag);
+    const float maximum = wait_word(other + kHeadDim, tag);
+    const float sum = wait_word(other + kHeadDim + 1, tag);
+    merged.add(out, maximum, sum);
+  }
+  return merged;
 }
 
 __global__ void __launch_bounds__(kDecodeThreads, 1) decode_step(const __grid_constant__ DecodeStepArgs args) {
@@ -703,6 +817,11 @@ std::size_t decode_scratch_bytes(const DecodeShape& shape) {
 bool can_decode_persistently(const DecodeShape& shape, int device) {
   int major = 0;
   int shared = 0;
+  int num_blocks = 0;
+  check(
+      cudaDeviceGetAttribute(&num_blocks, cudaDevAttrMultiProcessorCount, device),
+      "cudaDeviceGetAttribute"
+  );
   check(
       cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
       "cudaDeviceGetAttribute"
@@ -714,6 +833,9 @@ bool can_decode_persistently(const DecodeShape& shape, int device) {
   return major >= 9 && shared_bytes(shape) <= static_cast<std::size_t>(shared) &&
          shape.num_layers <= kMaxDecodeLayers && shape.num_experts <= 128 &&
          shape.num_experts >= kDecodeExperts && shape.num_heads <= kMaxGroup * shape.num_kv_heads &&
+         shape.hidden <= kMaxDenseColumns && shape.num_heads * kHeadDim <= kMaxDenseColumns &&
+         shape.hidden <= kMaxOwnTiles * kPackedRows * num_blocks &&
+         num_blocks >= shape.num_kv_heads &&
          2 * fp4_record_bytes(shape.hidden) <= kStageBytes &&
          2 * fp4_record_bytes(shape.intermediate) <= kStageBytes;
 }
@@ -737,9 +859,7 @@ int prepare_decode_step(const DecodeShape& shape, int device) {
 
 void launch_decode_step(const DecodeStepArgs& args, int num_blocks, cudaStream_t stream) {
   const DecodeScratch scratch(args.scratch, args.shape);
-  check(
-      cudaMemsetAsync(scratch.cleared, 0, scratch.cleared_bytes, stream), "cudaMemsetAsync"
-  );
+  check(cudaMemsetAsync(args.scratch, 0, scratch.bytes, stream), "cudaMemsetAsync");
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeCooperative;
   attribute.val.cooperative = 1;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Synchronisation between blocks of one grid through a counter in global memory, and between some of a
+// Synchronisation between blocks of one grid through global memory, and between some of a
 // block's warps.
 
 #include <cstdint>
@@ -18,13 +18,30 @@ __device__ inline unsigned load_acquire(const unsigned* counter) {
   return value;
 }
 
-__device__ inline unsigned add_acquire_release(unsigned* counter, unsigned value) {
-  unsigned before;
-  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"
-               : "=r"(before)
-               : "l"(counter), "r"(value)
+// Words that other blocks write and read meanwhile, past L1.
+
+__device__ inline void store_relaxed(std::uint32_t* to, std::uint32_t word) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
+}
+
+__device__ inline std::uint32_t load_relaxed(const std::uint32_t* from) {
+  std::uint32_t word;
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(word) : "l"(from) : "memory");
+  return word;
+}
+
+__device__ inline uint2 load_relaxed_pair(const std::uint32_t* from) {
+  uint2 words;
+  asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];"
+               : "=r"(words.x), "=r"(words.y)
+               : "l"(from)
                : "memory");
-  return before;
+  return words;
+}
+
+/// Adds to a counter that says nothing about other memory.
+__device__ inline void add_relaxed(unsigned* counter, unsigned value) {
+  asm volatile("red.relaxed.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
 }
 
 /// A barrier of num_threads threads of the block, whole warps; ids 1 to 15 are the caller's own.
