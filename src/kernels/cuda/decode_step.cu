@@ -167,6 +167,48 @@ __device__ Route route_layer(const Block& block, int layer, int lane) {
   return choose_experts(logits, lane);
 }
 
+// Vectors and router rows are small but lie in memory like everything else, and who needs one when a tile
+// is done would wait for it longer than the tile took. So lanes that do not stream bring them to L2 a layer
+// ahead: each block what its own tiles need, and its share of what all need.
+
+/// This block's share of a vector that all blocks read.
+__device__ void prefetch_shared(const void* vector, int bytes, int lane) {
+  constexpr int kLine = 128;
+  const int line = static_cast<int>(blockIdx.x) + lane * static_cast<int>(gridDim.x);
+  if (line * kLine < bytes) ptx::prefetch_l2(static_cast<const std::byte*>(vector) + line * kLine);
+}
+
+/// Brings a layer's small tensors to L2, this block's share of them. Lane 0 is busy elsewhere.
+__device__ void prefetch_small(const Block& block, const DecodeLayer& layer, int lane) {
+  const DecodeShape& shape = block.shape;
+  if (lane == 0) return;
+  const int hidden_bytes = shape.hidden * 2;
+  prefetch_shared(layer.attn_norm, hidden_bytes, lane - 1);
+  prefetch_shared(layer.mlp_norm, hidden_bytes, lane - 1);
+  prefetch_shared(layer.qkv_bias, block.qkv_rows() * 2, lane - 1);
+  prefetch_shared(layer.attn_out_bias, hidden_bytes, lane - 1);
+  prefetch_shared(layer.router_bias, shape.num_experts * 2, lane - 1);
+  prefetch_shared(layer.sinks, shape.num_heads * 2, lane - 1);
+  const auto router_bytes = static_cast<int>(packed_bf16_bytes(shape.num_experts, shape.hidden));
+  for (int i = lane - 1; i * 128 * static_cast<int>(gridDim.x) < router_bytes; i += 31) {
+    prefetch_shared(layer.router, router_bytes, i);
+  }
+}
+
+/// Brings the chosen experts' biases to L2, likewise.
+__device__ void prefetch_expert_biases(
+    const DecodeLayer& layer, const DecodeShape& shape, const Route& route, int lane
+) {
+  if (lane == 0) return;
+  for (int slot = 0; slot < kDecodeExperts; ++slot) {
+    const std::int64_t expert = route.expert[slot];
+    const int bytes = shape.hidden * 2;
+    const int wide_bytes = shape.intermediate * 4;
+    prefetch_shared(layer.gate_up_bias + expert * 2 * shape.intermediate, wide_bytes, lane - 1);
+    prefetch_shared(layer.down_bias + expert * shape.hidden, bytes, lane - 1);
+  }
+}
+
 /// The producer's warp: one lane streams, all choose experts.
 __device__ void produce(const Block& block) {
   const int lane = threadIdx.x % 32;
@@ -177,6 +219,7 @@ __device__ void produce(const Block& block) {
   Walk walk;
   for (int i = 0; i < shape.num_layers; ++i) {
     const DecodeLayer& layer = block.small.layers[i];
+    if (i + 1 < shape.num_layers) prefetch_small(block, block.small.layers[i + 1], lane);
     if (lane == 0) {
       stream_dense(block.ring, walk.next(qkv.num_tiles, qkv.chunks), qkv, layer.qkv, policy);
       stream_dense(block.ring, walk.next_rows(out.num_tiles, out.chunks), out, layer.attn_out, policy);
@@ -186,6 +229,7 @@ __device__ void produce(const Block& block) {
     }
     __syncwarp();
     const Route route = route_layer(block, i, lane);
+    prefetch_expert_biases(layer, shape, route, lane);
     if (lane == 0) {
       block.small.route = route;
       stream_gate_up(block.ring, walk, layer, shape, route, policy);
@@ -218,8 +262,10 @@ class Consumer {
       project_qkv(i, layer);
       attend(i, layer);
       project_out(i, layer);
+      float2 weights[kVectorPairs];
+      load_pairs(layer.mlp_norm, weights);
       grid_barrier();
-      gate_up(i, layer);
+      gate_up(i, layer, weights);
       down(i, layer);
     }
     load_normed_x(shape_.num_layers, block_.args.norm);
@@ -504,10 +550,10 @@ class Consumer {
     );
   }
 
-  __device__ void gate_up(int index, const DecodeLayer& layer) {
-    float2 weights[kVectorPairs];
+  __device__ void gate_up(
+      int index, const DecodeLayer& layer, const float2 (&weights)[kVectorPairs]
+  ) {
     float2 x[kVectorPairs];
-    load_pairs(layer.mlp_norm, weights);
     const float* middle = block_.x_middle(index);
 #pragma unroll
     for (int i = 0; i < kVectorPairs; ++i) {

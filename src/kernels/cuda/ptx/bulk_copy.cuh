@@ -33,4 +33,9 @@ __device__ inline void bulk_copy(
 #endif
 }
 
+/// Brings the line of an address to L2.
+__device__ inline void prefetch_l2(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+}
+
 }  // namespace gossamer::kernels::cuda::ptx
