@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/decode_ring.cuh"
 #include "kernels/cuda/decode_step.cuh"
 #include "kernels/cuda/ptx/grid_sync.cuh"
 #include "kernels/cuda/ptx/mma.cuh"
@@ -21,7 +22,7 @@ namespace gossamer::kernels::cuda {
 inline constexpr int kHeadDim = 64;
 inline constexpr int kMaxGroup = 8;       // query heads of a key-value head
 inline constexpr int kMaxSplits = 16;     // blocks of the grid that share a key-value head
-inline constexpr int kAttentionWarps = 16;
+inline constexpr int kAttentionWarps = kNumGroups * kWarpsPerGroup;
 /// A head's unnormalised output, its running maximum (in powers of two) and the sum of its weights.
 inline constexpr int kPartialFloats = kHeadDim + 2;
 inline constexpr float kLog2E = 1.4426950408889634F;
@@ -29,14 +30,14 @@ inline constexpr float kScoreScale = 0.125F * kLog2E;
 
 /// The step's token as attention needs it, in shared memory, before rotation.
 struct NewToken {
-  float queries[kMaxGroup][kHeadDim];  // of a key-value head's group
+  float queries[kMaxGroup][kHeadDim + 1];  // of a key-value head's group; rows begin in different banks
   float key[kHeadDim];
   float value[kHeadDim];
   float scores[kMaxGroup];  // with its own key, in powers of two
+  uint4 operands[4][32];    // the queries as operand A: [mma step][lane]
 };
 
-/// How a head's cached positions are cut among blocks of the grid: at least 16 cache blocks each, one for a
-/// warp. The token at `position` itself is not in the cache yet.
+/// How a head's cached positions are cut among blocks of the grid: at least a cache block for each warp. The token at `position` itself is not in the cache yet.
 struct Splits {
   int begin;  // first position that is seen
   int count;
@@ -77,34 +78,25 @@ __device__ inline float2 rotate_pair(float first, float second, float cosine, fl
 // Lane t holds of a head vector dimensions 8t..8t + 7 and 32 + 8t..32 + 8t + 7. mma step s takes four of
 // them, the same ones of queries and keys: 32 (s / 2) + 8t + 4 (s % 2) + {0, 1, 2, 3}.
 
-/// Operand A for the queries of a key-value head: rotated, scaled for exp2.
-struct Queries {
-  std::uint32_t rounded[4][2];
-  std::uint32_t rest[4][2];
-};
-
-/// rope: 32 cosines, then 32 sines. Lanes of heads past the group hold zeros.
-__device__ inline Queries make_queries(const NewToken& token, int group, const float* rope, int lane) {
-  Queries queries{};
+/// A lane's operand A of one mma step: the queries of head lane / 4, rotated, scaled for exp2, rounded and what
+/// the rounding left out. rope: 32 cosines, then 32 sines. Zeros for heads past the group.
+__device__ inline uint4 query_operand(
+    const NewToken& token, int group, const float* rope, int step, int lane
+) {
   const int head = lane / 4;
-  const int t = lane % 4;
-  if (head >= group) return queries;
-  const float* q = token.queries[head] + 8 * t;
+  uint4 operand{};
+  if (head >= group) return operand;
+  const int dim = 8 * (lane % 4) + 4 * (step % 2);  // of the pair's first half
+  const float* query = token.queries[head] + dim;
+  float values[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const int d = 2 * i;
-    const float* cosines = rope + 8 * t + d;
-    const float2 a = rotate_pair(q[d], q[32 + d], cosines[0], cosines[32]);
-    const float2 b = rotate_pair(q[d + 1], q[33 + d], cosines[1], cosines[33]);
-    split_pair(
-        a.x * kScoreScale, b.x * kScoreScale, queries.rounded[i / 2][i % 2], queries.rest[i / 2][i % 2]
-    );
-    split_pair(
-        a.y * kScoreScale, b.y * kScoreScale, queries.rounded[2 + i / 2][i % 2],
-        queries.rest[2 + i / 2][i % 2]
-    );
+    const float2 pair = rotate_pair(query[i], query[32 + i], rope[dim + i], rope[32 + dim + i]);
+    values[i] = (step < 2 ? pair.x : pair.y) * kScoreScale;
   }
-  return queries;
+  split_pair(values[0], values[1], operand.x, operand.y);
+  split_pair(values[2], values[3], operand.z, operand.w);
+  return operand;
 }
 
 /// Keys of a tile of 8 columns: column n is key 4 (n / 2) + n % 2 + 2 * tile of the block, so that lane t
@@ -143,30 +135,32 @@ struct SoftmaxState {
 
 /// Scores of this lane's head g with keys 4t..4t + 3 of a block, in powers of two.
 __device__ inline void score_block(
-    const Queries& queries, const CachedBlock& cached, float (&scores)[4]
+    const NewToken& token, const CachedBlock& cached, int lane, float (&scores)[4]
 ) {
+  float c[2][4] = {};
 #pragma unroll
-  for (int tile = 0; tile < 2; ++tile) {
-    const uint4 low = cached.keys[tile][0];
-    const uint4 high = cached.keys[tile][1];
-    const std::uint32_t b[4][2] = {{low.x, low.y}, {low.z, low.w}, {high.x, high.y}, {high.z, high.w}};
-    float c[4] = {};
+  for (int step = 0; step < 4; ++step) {
+    const uint4 a = token.operands[step][lane];
 #pragma unroll
-    for (int s = 0; s < 4; ++s) {
+    for (int tile = 0; tile < 2; ++tile) {
+      const uint4 keys = cached.keys[tile][step / 2];
+      const bool second = step % 2 != 0;
       ptx::mma_bf16(
-          c, queries.rounded[s][0], queries.rest[s][0], queries.rounded[s][1], queries.rest[s][1],
-          b[s][0], b[s][1]
+          c[tile], a.x, a.y, a.z, a.w, second ? keys.z : keys.x, second ? keys.w : keys.y
       );
     }
-    scores[2 * tile] = c[0] + c[2];
-    scores[2 * tile + 1] = c[1] + c[3];
+  }
+#pragma unroll
+  for (int tile = 0; tile < 2; ++tile) {
+    scores[2 * tile] = c[tile][0] + c[tile][2];
+    scores[2 * tile + 1] = c[tile][1] + c[tile][3];
   }
 }
 
 /// Takes a block of 16 positions into the softmax. position: of the block's first key; only keys in
 /// [begin, end) count, at least one of them in the block.
 __device__ inline void attend_block(
-    const Queries& queries,
+    const NewToken& token,
     const CachedBlock& cached,
     int position,
     int begin,
@@ -176,7 +170,7 @@ __device__ inline void attend_block(
 ) {
   const int t = lane % 4;
   float scores[4];
-  score_block(queries, cached, scores);
+  score_block(token, cached, lane, scores);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int key = position + 4 * t + i;
@@ -251,5 +245,22 @@ struct Merged {
     return out * mine / (sum * mine + exp2f(sink_power - larger));
   }
 };
+
+/// Element `dim` of a head over the partial results of `warps` warps, the first of them at `partial`.
+__device__ inline Merged merge_warps(const float* partial, int dim, int warps) {
+  constexpr int kStride = kMaxGroup * kPartialFloats;
+  Merged merged;
+#pragma unroll 4
+  for (int i = 0; i < warps; ++i) {
+    merged.maximum = fmaxf(merged.maximum, partial[i * kStride + kHeadDim]);
+  }
+#pragma unroll 4
+  for (int i = 0; i < warps; ++i) {
+    const float weight = exp2f(partial[i * kStride + kHeadDim] - merged.maximum);
+    merged.out = fmaf(partial[i * kStride + dim], weight, merged.out);
+    merged.sum = fmaf(partial[i * kStride + kHeadDim + 1], weight, merged.sum);
+  }
+  return merged;
+}
 
 }  // namespace gossamer::kernels::cuda

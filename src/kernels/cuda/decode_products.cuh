@@ -77,7 +77,7 @@ __device__ inline float join_halves(float upper, float lower, const Lane& lane) 
   return mine + __shfl_xor_sync(0xFFFFFFFFU, mine, 1);
 }
 
-/// One warp's share of 8 rows of a dense matrix, over all chunks of the tile: every fourth k64 step.
+/// One warp's share of 8 rows of a dense matrix, over all chunks of the tile: its turn of the k64 steps.
 /// `fragments` are lane_fragments with the next unit as second vector. Row g's sum in lanes t = 0.
 __device__ inline float multiply_dense(
     const Ring& ring, int chunk, const DenseCut& cut, const std::byte* fragments, const Lane& lane
@@ -87,7 +87,7 @@ __device__ inline float multiply_dense(
   for (int begin = 0; begin < cut.steps; begin += cut.steps_per_chunk) {
     const std::byte* stage = ring.wait(chunk, lane.lane);
     const int steps = min(cut.steps_per_chunk, cut.steps - begin);
-#pragma unroll 3
+#pragma unroll 2
     for (int step = lane.warp; step < steps; step += kWarpsPerGroup) {
       const auto* units = reinterpret_cast<const uint4*>(stage + step * kStepBytes);
       const uint4 upper = units[lane.lane];
@@ -143,36 +143,95 @@ struct ExpertSums {
   float lower = 0;
 };
 
-/// One warp's share of two records in a stage: every fourth k64 step of both.
-__device__ inline void multiply_records(
-    const std::byte* stage, int columns, const std::byte* fragments, const Lane& lane, ExpertSums& sums
+/// One k64 step of a warp: codes and scales of the tile's upper and lower 8 rows, this lane's, and operands
+/// B of the step's two k32 blocks.
+struct Fp4Step {
+  uint2 upper;
+  uint2 lower;
+  std::uint32_t upper_scales;
+  std::uint32_t lower_scales;
+  uint4 first;
+  uint4 second;
+};
+
+__device__ inline void multiply_step(const Fp4Step& step, ExpertSums& sums) {
+  std::uint32_t upper[4];
+  std::uint32_t lower[4];
+  unpack_fp4(step.upper.x, upper);
+  unpack_fp4(step.lower.x, lower);
+  multiply_block(
+      upper, lower, step.first, first_scale(step.upper_scales), first_scale(step.lower_scales),
+      sums.upper, sums.lower
+  );
+  unpack_fp4(step.upper.y, upper);
+  unpack_fp4(step.lower.y, lower);
+  multiply_block(
+      upper, lower, step.second, second_scale(step.upper_scales), second_scale(step.lower_scales),
+      sums.upper, sums.lower
+  );
+}
+
+/// A record's codes and scales for this lane.
+__device__ inline uint2 record_codes(const std::byte* record, int unit, const Lane& lane) {
+  return *reinterpret_cast<const uint2*>(record + unit * kFp4UnitBytes + lane.lane * 8);
+}
+__device__ inline std::uint32_t record_scales(
+    const std::byte* record, int units, int unit, const Lane& lane
+) {
+  return *reinterpret_cast<const std::uint16_t*>(
+      record + units * kFp4UnitBytes + unit * kFp4ScaleBytes + lane.g * 2
+  );
+}
+
+/// One warp's share of two records of 8 rows, multiplied with the same vector: its turn of the steps.
+/// `fragments` are lane_fragments without a second vector.
+__device__ inline ExpertSums multiply_record_pair(
+    const std::byte* records, int columns, const std::byte* fragments, const Lane& lane
 ) {
   const int units = static_cast<int>(fp4_units_per_row(columns));
-  const std::byte* second = stage + fp4_record_bytes(columns);
+  const std::byte* second = records + fp4_record_bytes(columns);
+  ExpertSums sums;
 #pragma unroll 2
   for (int unit = lane.warp; unit < units; unit += kWarpsPerGroup) {
-    const int codes = unit * kFp4UnitBytes + lane.lane * 8;
-    const int scales = units * kFp4UnitBytes + unit * kFp4ScaleBytes + lane.g * 2;
-    const uint2 upper = *reinterpret_cast<const uint2*>(stage + codes);
-    const uint2 lower = *reinterpret_cast<const uint2*>(second + codes);
-    const std::uint32_t upper_scales = *reinterpret_cast<const std::uint16_t*>(stage + scales);
-    const std::uint32_t lower_scales = *reinterpret_cast<const std::uint16_t*>(second + scales);
     const auto* b = reinterpret_cast<const uint4*>(fragments + unit * 128);
-    std::uint32_t upper_pairs[4];
-    std::uint32_t lower_pairs[4];
-    unpack_fp4(upper.x, upper_pairs);
-    unpack_fp4(lower.x, lower_pairs);
-    multiply_block(
-        upper_pairs, lower_pairs, b[0], first_scale(upper_scales), first_scale(lower_scales), sums.upper,
-        sums.lower
-    );
-    unpack_fp4(upper.y, upper_pairs);
-    unpack_fp4(lower.y, lower_pairs);
-    multiply_block(
-        upper_pairs, lower_pairs, b[4], second_scale(upper_scales), second_scale(lower_scales),
-        sums.upper, sums.lower
+    multiply_step(
+        {record_codes(records, unit, lane), record_codes(second, unit, lane),
+         record_scales(records, units, unit, lane), record_scales(second, units, unit, lane), b[0], b[4]},
+        sums
     );
   }
+  return sums;
+}
+
+/// One warp's share of one record, its columns' second half as the tile's lower rows: row g's sum in lanes
+/// t = 0. `fragments` are lane_fragments with the middle of the vector as second vector.
+__device__ inline float multiply_record(
+    const std::byte* record, int columns, const std::byte* fragments, const Lane& lane
+) {
+  const int units = static_cast<int>(fp4_units_per_row(columns));
+  const int half = (units + 1) / 2;
+  ExpertSums sums;
+#pragma unroll 2
+  for (int unit = lane.warp; unit < half; unit += kWarpsPerGroup) {
+    // An odd number of units leaves the last one without a partner: zeros times what is there.
+    const bool paired = unit + half < units;
+    const int other = paired ? unit + half : unit;
+    const auto* b = reinterpret_cast<const uint4*>(
+        fragments + (paired || (lane.g & 2) == 0 ? unit : unit - half) * 128
+    );
+    const uint2 lower = record_codes(record, other, lane);
+    multiply_step(
+        {record_codes(record, unit, lane), paired ? lower : uint2{0, 0},
+         record_scales(record, units, unit, lane), record_scales(record, units, other, lane), b[0], b[4]},
+        sums
+    );
+  }
+  return join_halves(sums.upper, sums.lower, lane);
+}
+
+/// Where the second half of a vector's columns begins among its fragments (multiply_record).
+__host__ __device__ constexpr int fragment_middle(int columns) {
+  return static_cast<int>((fp4_units_per_row(columns) + 1) / 2) * 128;
 }
 
 }  // namespace gossamer::kernels::cuda

@@ -18,10 +18,13 @@ inline constexpr int kNumStages = 7;
 /// Chunks on their way at a time. More would only queue in the memory system, and whatever the blocks tell
 /// each other would queue behind them: 7 of them made a layer's five hand-overs take 7 to 14 us each.
 inline constexpr int kChunksInFlight = 2;
-inline constexpr int kNumGroups = 4;         // groups of warps; each multiplies a tile of its own
-inline constexpr int kWarpsPerGroup = 4;
+inline constexpr int kNumGroups = 3;  // groups of warps; each multiplies a tile of its own
+inline constexpr int kWarpsPerGroup = 5;
 inline constexpr int kConsumers = kNumGroups * kWarpsPerGroup * 32;
 inline constexpr int kDecodeThreads = kConsumers + 32;
+// 128 registers a thread. With fewer the compiler spills, and shared memory leaves so little of L1 that every
+// spilled word is a trip to L2.
+static_assert(kDecodeThreads == 512);
 
 /// Bytes of a k64 step of 8 rows of a bf16 matrix.
 inline constexpr int kStepBytes = 2 * kUnitBytes;
@@ -107,8 +110,10 @@ class Ring {
     ptx::fence_mbarrier_init();
   }
 
-  /// Producer: waits for the chunk's stage and its turn, and expects its bytes.
-  __device__ void begin(int chunk, std::uint32_t bytes) const {
+  /// Producer: waits for the chunk's stage and its turn, and starts its copy.
+  __device__ void send(
+      int chunk, const std::byte* from, std::uint32_t bytes, std::uint64_t policy
+  ) const {
     if (chunk >= kChunksInFlight) {
       const int earlier = chunk - kChunksInFlight;
       ptx::mbarrier_wait(full_ + 8 * (earlier % kNumStages), (earlier / kNumStages) & 1);
@@ -118,14 +123,9 @@ class Ring {
     }
     ptx::mbarrier_arrive_expect(full_ + 8 * (chunk % kNumStages), bytes);
     *num_begun_ = chunk + 1;
-  }
-  /// Producer: starts the copy of a part of the chunk.
-  __device__ void copy(
-      int chunk, std::uint32_t offset, const std::byte* from, std::uint32_t bytes, std::uint64_t policy
-  ) const {
     const int stage = chunk % kNumStages;
     ptx::bulk_copy(
-        ptx::shared_address(stages_ + stage * kStageBytes + offset), from, bytes, full_ + 8 * stage, policy
+        ptx::shared_address(stages_ + stage * kStageBytes), from, bytes, full_ + 8 * stage, policy
     );
   }
 
@@ -169,57 +169,32 @@ __device__ inline void stream_dense(
     const std::byte* from = matrix + tile * cut.steps * kStepBytes;
     for (int begin = 0; begin < cut.steps; begin += cut.steps_per_chunk) {
       const int steps = min(cut.steps_per_chunk, cut.steps - begin);
-      ring.begin(chunk, steps * kStepBytes);
-      ring.copy(chunk, 0, from + begin * kStepBytes, steps * kStepBytes, policy);
-      ++chunk;
+      ring.send(chunk++, from + begin * kStepBytes, steps * kStepBytes, policy);
     }
   }
 }
 
-/// Streams this block's tiles of the chosen experts' gate and up rows: 16 rows of one expert each.
-__device__ inline void stream_gate_up(
+/// Tiles of an expert's gate and up rows: 16 rows, two records, a chunk.
+__host__ __device__ constexpr int gate_up_tiles(const DecodeShape& shape) {
+  return 2 * shape.intermediate / kPackedRowAlign;
+}
+/// Tiles of an expert's down rows: 8 rows, one record, a chunk.
+__host__ __device__ constexpr int down_tiles(const DecodeShape& shape) {
+  return (shape.hidden + kPackedRows - 1) / kPackedRows;
+}
+
+/// Streams this block's tiles of one expert's matrix, at `tiles`, of tile_bytes each. One thread.
+__device__ inline void stream_expert(
     const Ring& ring,
-    Walk& walk,
-    const DecodeLayer& layer,
-    const DecodeShape& shape,
-    const Route& route,
+    const Span& span,
+    const std::byte* tiles,
+    std::uint32_t tile_bytes,
     std::uint64_t policy
 ) {
-  const int tiles_per_expert = 2 * shape.intermediate / kPackedRowAlign;
-  const auto record = static_cast<std::uint32_t>(fp4_record_bytes(shape.hidden));
-  const Span span = walk.next(kDecodeExperts * tiles_per_expert, 1);
+#pragma unroll 1
   for (int i = 0; i < span.count; ++i) {
-    const int tile = span.first + i * static_cast<int>(gridDim.x);
-    const std::int64_t expert = route.expert[tile / tiles_per_expert];
-    const std::int64_t row_tile = expert * tiles_per_expert + tile % tiles_per_expert;
-    ring.begin(span.chunk + i, 2 * record);
-    ring.copy(span.chunk + i, 0, layer.gate_up + row_tile * 2 * record, 2 * record, policy);
-  }
-}
-
-/// Streams this block's tiles of the chosen experts' down rows: 8 rows of all experts each, two
-/// experts a chunk.
-__device__ inline void stream_down(
-    const Ring& ring,
-    Walk& walk,
-    const DecodeLayer& layer,
-    const DecodeShape& shape,
-    const Route& route,
-    std::uint64_t policy
-) {
-  const auto record = static_cast<std::uint32_t>(fp4_record_bytes(shape.intermediate));
-  const std::int64_t records =
-      round_up(shape.hidden, kPackedRowAlign) / kPackedRows;
-  const Span span = walk.next_rows((shape.hidden + kPackedRows - 1) / kPackedRows, 2);
-  for (int i = 0; i < 2 * span.count; ++i) {
-    const std::int64_t tile = span.first + static_cast<std::int64_t>(i / 2) * gridDim.x;
-    ring.begin(span.chunk + i, 2 * record);
-    for (int j = 0; j < 2; ++j) {
-      const std::int64_t expert = route.expert[2 * (i % 2) + j];
-      ring.copy(
-          span.chunk + i, j * record, layer.down + (expert * records + tile) * record, record, policy
-      );
-    }
+    const std::int64_t tile = span.first + i * static_cast<int>(gridDim.x);
+    ring.send(span.chunk + i, tiles + tile * tile_bytes, tile_bytes, policy);
   }
 }
 

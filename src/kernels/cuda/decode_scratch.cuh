@@ -22,7 +22,7 @@ constexpr int layer_sums(int num_experts) {
 }
 
 /// The vectors of a layer whose writers count what they have written.
-enum Handoff { kQkv, kAttention, kHidden, kX, kNumHandoffs };
+enum Handoff { kQkv, kAttention, kX, kHidden, kNumHandoffs = kHidden + kDecodeExperts };
 
 struct DecodeScratch {
   Word* qkv;         // [(num_heads + 2 * num_kv_heads) * 64], before rotation
@@ -68,9 +68,9 @@ struct FixedPointGrid {
   float from_fixed;
 
   __device__ explicit FixedPointGrid(float rms) {
-    const int exponent = ilogbf(rms) + 1;
-    to_fixed = ldexpf(1.0F, 30 - exponent);
-    from_fixed = ldexpf(1.0F, exponent - 30);
+    const std::uint32_t above = (__float_as_uint(rms) >> 23) + 1;  // the power's biased exponent
+    to_fixed = __uint_as_float((2 * 127 + 30 - above) << 23);
+    from_fixed = __uint_as_float((above - 30) << 23);
   }
 
   // A single value is held to 2^53 grid points, so that no sum wraps.

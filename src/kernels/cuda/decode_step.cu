@@ -6,11 +6,14 @@
 //   1. y = W_qkv RMSNorm(x) + b
 //   2. attention, a part of one key-value head a block (decode_attention.cuh)
 //   3. x += W_o a + b; on the way sums for the router, W_r (scale x), and of squares
-//   4. hidden = SwiGLU(W_gate_up RMSNorm(x) + b) for the chosen experts
-//   5. x += sum_e weight_e (W_down hidden_e + b)
+//   4. hidden_e = SwiGLU(W_gate_up RMSNorm(x) + b) for each chosen expert e
+//   5. x += weight_e (W_down hidden_e + b), one expert behind phase 4, so that weights stream meanwhile
 // Between 3 and 4 all blocks meet at a barrier; elsewhere words wait for each other (decode_words.cuh). The
 // producer runs ahead of all that: weights depend on nothing but, for the experts, the routing, which the
 // producer's warp computes for itself.
+//
+// A phase runs once a layer, so its instructions come from far unless the whole kernel stays in the
+// instruction cache: loops that are not inner ones are not unrolled, and nothing is inlined twice that is long.
 //
 // Bound by bytes: the weights of a token once, 3.7 GB at 20b and 5.0 GB at 120b.
 
@@ -30,9 +33,7 @@ constexpr int kConsumerBarrier = 1;     // named barrier of all consumers
 constexpr int kFirstGroupBarrier = 2;   // and of each group
 constexpr int kTileRows = 16;           // results of a tile at most
 constexpr float kSwigluAlpha = 1.702F;
-
-constexpr int kVectorPairs = 4;         // of a vector, a thread's at most
-constexpr int kHiddenPairs = 6;         // of the experts' hidden vectors, a thread's at once
+constexpr int kVectorPairs = 5;         // of a vector, a thread's at most
 constexpr int kMaxDenseColumns = 2 * kVectorPairs * kConsumers;
 constexpr int kMaxOwnTiles = 8;         // of the residual stream, a block's
 
@@ -45,18 +46,21 @@ struct SmallShared {
   float warp_sums[kConsumers / 32];
   float x[kMaxOwnTiles][kPackedRows];  // the rows of the residual stream that this block keeps
   NewToken token;
-  DecodeLayer layers[kMaxDecodeLayers];
+  DecodeScratch scratch;
+  DenseCut qkv;
+  DenseCut out;
+  DenseCut head;  // the unembedding
+  DecodeLayer layers[kMaxDecodeLayers + 1];
   Route route;
 };
 
 __host__ __device__ constexpr int vector_bytes(const DecodeShape& shape) {
   const int dense = fragment_bytes(shape.num_heads * kHeadDim);
   const int hidden = fragment_bytes(shape.hidden);
-  const int experts = kDecodeExperts * fragment_bytes(shape.intermediate);
+  const int experts = hidden + 2 * fragment_bytes(shape.intermediate);
   const int attention = kAttentionWarps * kMaxGroup * kPartialFloats * static_cast<int>(sizeof(float));
-  const int larger = dense > hidden ? dense : hidden;
-  const int largest = experts > attention ? experts : attention;
-  return ((larger > largest ? larger : largest) + 15) & ~15;
+  const int larger = dense > experts ? dense : experts;
+  return ((larger > attention ? larger : attention) + 15) & ~15;
 }
 
 __host__ __device__ constexpr std::size_t shared_bytes(const DecodeShape& shape) {
@@ -67,7 +71,6 @@ __host__ __device__ constexpr std::size_t shared_bytes(const DecodeShape& shape)
 struct Block {
   const DecodeStepArgs& args;
   const DecodeShape& shape;
-  DecodeScratch scratch;
   std::byte* vectors;
   SmallShared& small;
   Ring ring;
@@ -75,16 +78,15 @@ struct Block {
   __device__ Block(const DecodeStepArgs& step, std::byte* shared)
       : args(step),
         shape(step.shape),
-        scratch(step.scratch, step.shape),
         vectors(shared + kNumStages * kStageBytes),
         small(*reinterpret_cast<SmallShared*>(vectors + vector_bytes(step.shape))),
         ring(shared, small.ring) {}
 
   __device__ FixedPoint* layer_sums_of(int layer) const {
-    return scratch.sums + layer * layer_sums(shape.num_experts);
+    return small.scratch.sums + layer * layer_sums(shape.num_experts);
   }
   __device__ float* x_middle(int layer) const {
-    return scratch.x_middle + layer % 2 * shape.hidden;
+    return small.scratch.x_middle + layer % 2 * shape.hidden;
   }
   __device__ int qkv_rows() const { return (shape.num_heads + 2 * shape.num_kv_heads) * kHeadDim; }
 };
@@ -117,6 +119,7 @@ __device__ void warp_best(float& value, int& index) {
 __device__ Route choose_experts(float (&logits)[4], int lane) {
   Route route;
   float values[kDecodeExperts];
+#pragma unroll
   for (int rank = 0; rank < kDecodeExperts; ++rank) {
     float value = -INFINITY;
     int index = 1 << 30;
@@ -138,6 +141,7 @@ __device__ Route choose_experts(float (&logits)[4], int lane) {
     }
   }
   float sum = 0;
+#pragma unroll
   for (int rank = 0; rank < kDecodeExperts; ++rank) {
     route.weight[rank] = __expf(values[rank] - values[0]);
     sum += route.weight[rank];
@@ -172,7 +176,7 @@ __device__ Route route_layer(const Block& block, int layer, int lane) {
 // ahead: each block what its own tiles need, and its share of what all need.
 
 /// This block's share of a vector that all blocks read.
-__device__ void prefetch_shared(const void* vector, int bytes, int lane) {
+__device__ inline void prefetch_shared(const void* vector, int bytes, int lane) {
   constexpr int kLine = 128;
   const int line = static_cast<int>(blockIdx.x) + lane * static_cast<int>(gridDim.x);
   if (line * kLine < bytes) ptx::prefetch_l2(static_cast<const std::byte*>(vector) + line * kLine);
@@ -190,6 +194,7 @@ __device__ void prefetch_small(const Block& block, const DecodeLayer& layer, int
   prefetch_shared(layer.router_bias, shape.num_experts * 2, lane - 1);
   prefetch_shared(layer.sinks, shape.num_heads * 2, lane - 1);
   const auto router_bytes = static_cast<int>(packed_bf16_bytes(shape.num_experts, shape.hidden));
+#pragma unroll 1
   for (int i = lane - 1; i * 128 * static_cast<int>(gridDim.x) < router_bytes; i += 31) {
     prefetch_shared(layer.router, router_bytes, i);
   }
@@ -200,6 +205,7 @@ __device__ void prefetch_expert_biases(
     const DecodeLayer& layer, const DecodeShape& shape, const Route& route, int lane
 ) {
   if (lane == 0) return;
+#pragma unroll 1
   for (int slot = 0; slot < kDecodeExperts; ++slot) {
     const std::int64_t expert = route.expert[slot];
     const int bytes = shape.hidden * 2;
@@ -214,9 +220,13 @@ __device__ void produce(const Block& block) {
   const int lane = threadIdx.x % 32;
   const DecodeShape& shape = block.shape;
   const std::uint64_t policy = ptx::evict_first_policy();
-  const DenseCut qkv(block.qkv_rows(), shape.hidden);
-  const DenseCut out(shape.hidden, shape.num_heads * kHeadDim);
+  const DenseCut& qkv = block.small.qkv;
+  const DenseCut& out = block.small.out;
+  const auto gate_up_bytes = static_cast<std::uint32_t>(2 * fp4_record_bytes(shape.hidden));
+  const auto down_bytes = static_cast<std::uint32_t>(fp4_record_bytes(shape.intermediate));
+  const std::int64_t down_records = round_up(shape.hidden, kPackedRowAlign) / kPackedRows;
   Walk walk;
+#pragma unroll 1
   for (int i = 0; i < shape.num_layers; ++i) {
     const DecodeLayer& layer = block.small.layers[i];
     if (i + 1 < shape.num_layers) prefetch_small(block, block.small.layers[i + 1], lane);
@@ -225,25 +235,81 @@ __device__ void produce(const Block& block) {
       stream_dense(block.ring, walk.next_rows(out.num_tiles, out.chunks), out, layer.attn_out, policy);
     }
     __syncwarp();
-    while (ptx::load_acquire(block.scratch.arrivals) < (i + 1) * gridDim.x) {
+    while (ptx::load_acquire(block.small.scratch.arrivals) < (i + 1) * gridDim.x) {
     }
     __syncwarp();
-    const Route route = route_layer(block, i, lane);
+    const Route chosen = route_layer(block, i, lane);
+    if (lane == 0) block.small.route = chosen;
+    __syncwarp();
+    const Route& route = block.small.route;
     prefetch_expert_biases(layer, shape, route, lane);
     if (lane == 0) {
-      block.small.route = route;
-      stream_gate_up(block.ring, walk, layer, shape, route, policy);
-      stream_down(block.ring, walk, layer, shape, route, policy);
+#pragma unroll 1
+      for (int slot = 0; slot <= kDecodeExperts; ++slot) {
+        if (slot < kDecodeExperts) {
+          const std::byte* tiles =
+              layer.gate_up + route.expert[slot] * gate_up_tiles(shape) * std::int64_t{gate_up_bytes};
+          const Span span = walk.next(gate_up_tiles(shape), 1);
+          stream_expert(block.ring, span, tiles, gate_up_bytes, policy);
+        }
+        if (slot > 0) {
+          const std::byte* tiles =
+              layer.down + route.expert[slot - 1] * down_records * std::int64_t{down_bytes};
+          const Span span = walk.next_rows(down_tiles(shape), 1);
+          stream_expert(block.ring, span, tiles, down_bytes, policy);
+        }
+      }
     }
     __syncwarp();
   }
   if (lane == 0) {
-    const DenseCut cut(shape.vocab, shape.hidden);
+    const DenseCut& cut = block.small.head;
     stream_dense(block.ring, walk.next(cut.num_tiles, cut.chunks), cut, block.args.unembedding, policy);
   }
 }
 
 // --- consumers ---
+
+/// Waits until a count has reached its target, and all consumers are here.
+__device__ inline void wait_for_count(const unsigned* count, int target) {
+  ptx::named_barrier(kConsumerBarrier, kConsumers);
+  if (threadIdx.x == 0) {
+    while (ptx::load_relaxed(count) < static_cast<unsigned>(target)) {
+    }
+  }
+  ptx::named_barrier(kConsumerBarrier, kConsumers);
+}
+
+/// A group's barrier, then the sum of its warps' partial results of row `lane`, in lanes below `rows`.
+__device__ inline float sum_partials(
+    const float (&partials)[kWarpsPerGroup][kTileRows], int rows, int group, int lane
+) {
+  ptx::named_barrier(kFirstGroupBarrier + group, 32 * kWarpsPerGroup);
+  float total = 0;
+  if (lane < rows) {
+#pragma unroll
+    for (int warp = 0; warp < kWarpsPerGroup; ++warp) total += partials[warp][lane];
+  }
+  return total;
+}
+
+/// A thread's pairs of a vector of `columns` in shared memory as operand B. Columns past the end, up to
+/// what the packed weights have, are zeros.
+__device__ inline void store_pairs(
+    std::byte* fragments, int columns, const float2 (&pairs)[kVectorPairs]
+) {
+  const int padded = static_cast<int>(round_up(columns, kPackedColumnAlign));
+  const int part = fragment_part_bytes(columns);
+#pragma unroll
+  for (int i = 0; i < kVectorPairs; ++i) {
+    const int column = 2 * (static_cast<int>(threadIdx.x) + i * kConsumers);
+    if (column >= padded) break;
+    const bool inside = column < columns;
+    store_fragment(
+        fragments, part, column, inside ? pairs[i].x : 0.0F, inside ? pairs[i].y : 0.0F
+    );
+  }
+}
 
 /// The warps that multiply.
 class Consumer {
@@ -256,19 +322,25 @@ class Consumer {
 
   __device__ void run() {
     prepare();
-    for (int i = 0; i < shape_.num_layers; ++i) {
+#pragma unroll 1
+    for (int i = 0;; ++i) {
+      const bool ends = i == shape_.num_layers;
       const DecodeLayer& layer = block_.small.layers[i];
-      load_normed_x(i, layer.attn_norm);
+      load_normed_x(i, ends ? block_.args.norm : layer.attn_norm);
+      if (ends) break;
       project_qkv(i, layer);
       attend(i, layer);
       project_out(i, layer);
       float2 weights[kVectorPairs];
       load_pairs(layer.mlp_norm, weights);
       grid_barrier();
-      gate_up(i, layer, weights);
-      down(i, layer);
+      load_normed_middle(i, weights);
+#pragma unroll 1
+      for (int slot = 0; slot <= kDecodeExperts; ++slot) {
+        if (slot < kDecodeExperts) gate_up(i, slot, layer);
+        if (slot > 0) down(i, slot - 1, layer);
+      }
     }
-    load_normed_x(shape_.num_layers, block_.args.norm);
     unembed();
   }
 
@@ -280,8 +352,8 @@ class Consumer {
     target_ += gridDim.x;
     sync();
     if (thread_ == 0) {
-      ptx::add_release(block_.scratch.arrivals, 1);
-      while (ptx::load_acquire(block_.scratch.arrivals) < target_) {
+      ptx::add_release(block_.small.scratch.arrivals, 1);
+      while (ptx::load_acquire(block_.small.scratch.arrivals) < target_) {
       }
     }
     sync();
@@ -289,18 +361,12 @@ class Consumer {
 
   /// Tells the others that a tile or more of a vector is written.
   __device__ void count(int layer, Handoff handoff) const {
-    ptx::add_relaxed(block_.scratch.counts + layer * kNumHandoffs + handoff, 1);
+    ptx::add_relaxed(block_.small.scratch.counts + layer * kNumHandoffs + handoff, 1);
   }
 
   /// Waits until all of a vector has been counted; no consumer is still at what came before.
   __device__ void wait_count(int layer, Handoff handoff, int target) const {
-    sync();
-    if (thread_ == 0) {
-      const unsigned* count = block_.scratch.counts + layer * kNumHandoffs + handoff;
-      while (ptx::load_relaxed(count) < static_cast<unsigned>(target)) {
-      }
-    }
-    sync();
+    wait_for_count(block_.small.scratch.counts + layer * kNumHandoffs + handoff, target);
   }
 
   __device__ const __nv_bfloat16* token_row() const {
@@ -312,7 +378,8 @@ class Consumer {
     if (thread_ < kHeadDim / 2) {
       double sine;
       double cosine;
-      sincos(position_ * block_.args.inverse_frequencies[thread_], &sine, &cosine);
+      constexpr double kReciprocalPi = 0.31830988618379067;
+      sincospi(position_ * block_.args.inverse_frequencies[thread_] * kReciprocalPi, &sine, &cosine);
       const double concentration = shape_.rope_concentration;
       block_.small.rope[thread_] = static_cast<float>(cosine * concentration);
       block_.small.rope[32 + thread_] = static_cast<float>(sine * concentration);
@@ -325,20 +392,10 @@ class Consumer {
     }
   }
 
-  /// This thread's pairs of a vector of `columns` in shared memory as operand B, scaled. Columns past the
-  /// end, up to what the packed weights have, are zeros.
-  __device__ void store_vector(const float2 (&pairs)[kVectorPairs], int columns) const {
-    const int padded = static_cast<int>(round_up(columns, kPackedColumnAlign));
-    const int part = fragment_part_bytes(columns);
-#pragma unroll
-    for (int i = 0; i < kVectorPairs; ++i) {
-      const int column = 2 * (thread_ + i * kConsumers);
-      if (column >= padded) break;
-      const bool inside = column < columns;
-      store_fragment(
-          block_.vectors, part, column, inside ? pairs[i].x : 0.0F, inside ? pairs[i].y : 0.0F
-      );
-    }
+  __device__ void store_vector(
+      std::byte* fragments, const float2 (&pairs)[kVectorPairs], int columns
+  ) const {
+    store_pairs(fragments, columns, pairs);
   }
 
   /// This thread's pairs times the norm's weights and a factor.
@@ -386,7 +443,7 @@ class Consumer {
       load_pairs(token_row(), x);
     } else {
       wait_count(index - 1, kX, (shape_.hidden + kPackedRows - 1) / kPackedRows);
-      wait_pairs(block_.scratch.x, thread_, kConsumers, shape_.hidden / 2, tag_of(index - 1), x);
+      wait_pairs(block_.small.scratch.x, thread_, kConsumers, shape_.hidden / 2, tag_of(index - 1), x);
     }
     float squares = 0;
 #pragma unroll
@@ -398,7 +455,7 @@ class Consumer {
     squares = sum_over_block(squares);
     if (thread_ == 0) block_.small.squares[index] = squares;
     scale_pairs(x, weights, reciprocal_rms(squares, shape_));
-    store_vector(x, shape_.hidden);
+    store_vector(block_.vectors, x, shape_.hidden);
     sync();
   }
 
@@ -408,13 +465,7 @@ class Consumer {
     float(&partials)[kWarpsPerGroup][kTileRows] = block_.small.partials[lane_.group][buffer_];
     buffer_ ^= 1;
     if (owns) partials[lane_.warp][row] = value;
-    ptx::named_barrier(kFirstGroupBarrier + lane_.group, 32 * kWarpsPerGroup);
-    float total = 0;
-    if (lane_.lane < rows) {
-#pragma unroll
-      for (int warp = 0; warp < kWarpsPerGroup; ++warp) total += partials[warp][lane_.lane];
-    }
-    return total;
+    return sum_partials(partials, rows, lane_.group, lane_.lane);
   }
 
   __device__ int thread_of_group() const { return 32 * lane_.warp + lane_.lane; }
@@ -425,7 +476,10 @@ class Consumer {
   /// The group's tiles of a span: visit(tile, chunk).
   template <class Visit>
   __device__ void for_tiles(const Span& span, int chunks_per_tile, const Visit& visit) {
-    for (int i = (lane_.group - span.ordinal) & (kNumGroups - 1); i < span.count; i += kNumGroups) {
+    const int turn = span.ordinal % kNumGroups;
+    const int first = lane_.group - turn + (lane_.group < turn ? kNumGroups : 0);
+#pragma unroll 1
+    for (int i = first; i < span.count; i += kNumGroups) {
       visit(span.first + i * static_cast<int>(gridDim.x), span.chunk + i * chunks_per_tile);
     }
   }
@@ -447,13 +501,33 @@ class Consumer {
     });
   }
 
+  /// Brings the cached keys and values that this warp will attend to first to L2.
+  __device__ void prefetch_cache(const DecodeLayer& layer) const {
+    const Splits splits(position_, static_cast<int>(layer.sliding_window), shape_.num_kv_heads);
+    const int block = splits.first + thread_ / 32;
+    if (splits.index >= splits.count || block > splits.last) return;
+    constexpr int kLineElements = 64;
+    static_assert(kBlockSize * kHeadDim == 16 * kLineElements);
+    const __nv_bfloat16* cells = lane_.lane < 16 ? layer.keys : layer.values;
+    ptx::prefetch_l2(cells + cell_of(layer, block) + lane_.lane % 16 * kLineElements);
+  }
+
+  /// Where the cell of a block and this thread block's key-value head begins.
+  __device__ std::int64_t cell_of(const DecodeLayer& layer, int block) const {
+    const std::int32_t* table =
+        layer.sliding_window > 0 ? block_.args.sliding_table : block_.args.full_table;
+    const int head = static_cast<int>(blockIdx.x) % shape_.num_kv_heads;
+    return (static_cast<std::int64_t>(table[block]) * shape_.num_kv_heads + head) * kBlockSize * kHeadDim;
+  }
+
   __device__ void project_qkv(int index, const DecodeLayer& layer) {
-    const DenseCut cut(block_.qkv_rows(), shape_.hidden);
+    prefetch_cache(layer);
+    const DenseCut& cut = block_.small.qkv;
     for_dense(
         walk_.next(cut.num_tiles, cut.chunks), cut, fragment_part_bytes(shape_.hidden),
         [&](int row) { return __bfloat162float(layer.qkv_bias[row]); },
         [&](int row, float sum, float bias) {
-          if (writes()) store_word(block_.scratch.qkv + row, sum + bias, tag_of(index));
+          if (writes()) store_word(block_.small.scratch.qkv + row, sum + bias, tag_of(index));
           if (thread_of_group() == 0) count(index, kQkv);
         }
     );
@@ -461,9 +535,11 @@ class Consumer {
 
   __device__ void attend(int index, const DecodeLayer& layer);
   __device__ void load_new_token(int head, Word tag) const;
-  __device__ void score_new_token(int group) const;
-  __device__ void store_key_value(const DecodeLayer& layer, int head) const;
-  __device__ Merged merge_splits(Merged merged, int head, const Splits& splits, Word tag) const;
+  __device__ void score_new_token(int group, int member) const;
+  __device__ void store_key_value(const DecodeLayer& layer) const;
+  __device__ void merge_element(
+      const DecodeLayer& layer, const Splits& splits, int head, int member, int dim, Word tag
+  ) const;
 
   /// This lane's row of x in the block's own memory.
   __device__ float& own_x(int tile) const {
@@ -531,11 +607,11 @@ class Consumer {
     const int columns = shape_.num_heads * kHeadDim;
     float2 attention[kVectorPairs];
     wait_count(index, kAttention, shape_.num_kv_heads * kAttentionWarps);
-    wait_pairs(block_.scratch.attention, thread_, kConsumers, columns / 2, tag_of(index), attention);
-    store_vector(attention, columns);
+    wait_pairs(block_.small.scratch.attention, thread_, kConsumers, columns / 2, tag_of(index), attention);
+    store_vector(block_.vectors, attention, columns);
     sync();
     const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
-    const DenseCut cut(shape_.hidden, columns);
+    const DenseCut& cut = block_.small.out;
     for_dense(
         walk_.next_rows(cut.num_tiles, cut.chunks), cut, fragment_part_bytes(columns),
         [&](int row) { return router_row(layer, row); },
@@ -550,9 +626,8 @@ class Consumer {
     );
   }
 
-  __device__ void gate_up(
-      int index, const DecodeLayer& layer, const float2 (&weights)[kVectorPairs]
-  ) {
+  /// x after attention, normalised, as the vector of the experts' first products. `weights`: the norm's.
+  __device__ void load_normed_middle(int index, const float2 (&weights)[kVectorPairs]) {
     float2 x[kVectorPairs];
     const float* middle = block_.x_middle(index);
 #pragma unroll
@@ -563,21 +638,20 @@ class Consumer {
     const FixedPoint squares = __ldcg(block_.layer_sums_of(index) + shape_.num_experts);
     const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
     scale_pairs(x, weights, reciprocal_rms(grid.square(squares), shape_) * kFp4VectorScale);
-    store_vector(x, shape_.hidden);
+    store_vector(block_.vectors, x, shape_.hidden);
     sync();
-    const int tiles_per_expert = 2 * shape_.intermediate / kPackedRowAlign;
-    const Span span = walk_.next(kDecodeExperts * tiles_per_expert, 1);
+  }
+
+  __device__ void gate_up(int index, int slot, const DecodeLayer& layer) {
     const std::byte* fragments =
         lane_fragments(block_.vectors, fragment_part_bytes(shape_.hidden), 0, lane_);
-    for_tiles(span, 1, [&](int tile, int chunk) {
+    for_tiles(walk_.next(gate_up_tiles(shape_), 1), 1, [&](int tile, int chunk) {
       const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
-      const int slot = tile / tiles_per_expert;
-      const int row = tile % tiles_per_expert * kPackedRowAlign + (lane_.lane & 15);
+      const int row = tile * kPackedRowAlign + (lane_.lane & 15);
       const std::int64_t expert = block_.small.route.expert[slot];
       const float bias =
           __bfloat162float(layer.gate_up_bias[expert * 2 * shape_.intermediate + row]);
-      ExpertSums sums;
-      multiply_records(stage, shape_.hidden, fragments, lane_, sums);
+      const ExpertSums sums = multiply_record_pair(stage, shape_.hidden, fragments, lane_);
       block_.ring.release(chunk, lane_.lane);
       const float total = reduce(
           kTileRows, lane_.t == 0 ? sums.upper : sums.lower, lane_.g + 8 * lane_.t, lane_.t < 2
@@ -595,86 +669,53 @@ class Consumer {
     const float out = gate / (1.0F + __expf(-kSwigluAlpha * gate)) * (part + 1.0F);
     if (lane_.lane < kTileRows && lane_.lane % 2 == 0) {
       store_word(
-          block_.scratch.hidden + slot * shape_.intermediate + row / 2, out, tag_of(index)
+          block_.small.scratch.hidden + slot * shape_.intermediate + row / 2, out, tag_of(index)
       );
     }
-    if (lane_.lane == 0) count(index, kHidden);
+    if (lane_.lane == 0) count(index, static_cast<Handoff>(kHidden + slot));
   }
 
-  /// The experts' hidden vectors, one after the other, as operand B.
-  __device__ void load_hidden(int index) const {
+  /// An expert's hidden vector as operand B; the one before it lies beside it.
+  __device__ std::byte* load_hidden(int index, int slot) {
     const int columns = shape_.intermediate;
-    const int part = fragment_part_bytes(columns);
-    const int num_pairs = kDecodeExperts * columns / 2;
-    wait_count(index, kHidden, kDecodeExperts * 2 * shape_.intermediate / kPackedRowAlign);
-    for (int first = thread_; first < num_pairs; first += kHiddenPairs * kConsumers) {
-      float2 pairs[kHiddenPairs];
-      wait_pairs(block_.scratch.hidden, first, kConsumers, num_pairs, tag_of(index), pairs);
+    std::byte* fragments = block_.vectors + fragment_bytes(shape_.hidden) + slot % 2 * fragment_bytes(columns);
+    float2 hidden[kVectorPairs];
+    wait_count(index, static_cast<Handoff>(kHidden + slot), gate_up_tiles(shape_));
+    wait_pairs(
+        block_.small.scratch.hidden + slot * columns, thread_, kConsumers, columns / 2, tag_of(index), hidden
+    );
 #pragma unroll
-      for (int i = 0; i < kHiddenPairs; ++i) {
-        const int element = 2 * (first + i * kConsumers);
-        if (element >= 2 * num_pairs) break;
-        const int slot = element / columns;
-        store_fragment(
-            block_.vectors + slot * 2 * part, part, element - slot * columns,
-            pairs[i].x * kFp4VectorScale, pairs[i].y * kFp4VectorScale
-        );
-      }
-    }
-    const int padding = static_cast<int>(round_up(columns, kPackedColumnAlign)) - columns;
-    for (int i = 2 * thread_; i < kDecodeExperts * padding; i += 2 * kConsumers) {
-      const int slot = i / padding;
-      store_fragment(block_.vectors + slot * 2 * part, part, columns + i % padding, 0, 0);
-    }
+    for (float2& pair : hidden) pair = {pair.x * kFp4VectorScale, pair.y * kFp4VectorScale};
+    store_vector(fragments, hidden, columns);
     sync();
+    return fragments;
   }
 
-  __device__ void down(int index, const DecodeLayer& layer) {
-    load_hidden(index);
+  __device__ void down(int index, int slot, const DecodeLayer& layer) {
     const int columns = shape_.intermediate;
-    const Span span = walk_.next_rows((shape_.hidden + kPackedRows - 1) / kPackedRows, 2);
-    for_tiles(span, 2, [&](int tile, int chunk) {
+    const std::byte* fragments = lane_fragments(
+        load_hidden(index, slot), fragment_part_bytes(columns), fragment_middle(columns), lane_
+    );
+    for_tiles(walk_.next_rows(down_tiles(shape_), 1), 1, [&](int tile, int chunk) {
+      const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
       const int row = tile * kPackedRows + (lane_.lane & (kPackedRows - 1));
-      block_.ring.wait(chunk, lane_.lane);  // and with it for the route
-      const float before = down_bias(layer, row) + own_x(tile);
-      float sum = 0;
-      for (int pair = 0; pair < 2; ++pair) {
-        const std::byte* stage = block_.ring.wait(chunk + pair, lane_.lane);
-        const std::byte* fragments = lane_fragments(
-            block_.vectors + 2 * pair * fragment_bytes(columns), fragment_part_bytes(columns),
-            fragment_bytes(columns), lane_
-        );
-        ExpertSums sums;
-        multiply_records(stage, columns, fragments, lane_, sums);
-        block_.ring.release(chunk + pair, lane_.lane);
-        const float* weights = block_.small.route.weight + 2 * pair;
-        sum += join_halves(sums.upper * weights[0], sums.lower * weights[1], lane_);
-      }
+      const std::int64_t expert = block_.small.route.expert[slot];
+      const float weight = block_.small.route.weight[slot];
+      const float bias = __bfloat162float(layer.down_bias[expert * shape_.hidden + row]);
+      const float sum = multiply_record(stage, columns, fragments, lane_);
+      block_.ring.release(chunk, lane_.lane);
       const float total = reduce(kPackedRows, sum, lane_.g, lane_.t == 0);
       if (writes()) {
-        const float value = fmaf(total, kFp4SumScale, before);
+        const float value = fmaf(weight, fmaf(total, kFp4SumScale, bias), own_x(tile));
         own_x(tile) = value;
-        store_word(block_.scratch.x + row, value, tag_of(index));
+        if (slot == kDecodeExperts - 1) store_word(block_.small.scratch.x + row, value, tag_of(index));
       }
-      if (thread_of_group() == 0) count(index, kX);
+      if (slot == kDecodeExperts - 1 && thread_of_group() == 0) count(index, kX);
     });
   }
 
-  /// The experts' biases of a row, weighted.
-  __device__ float down_bias(const DecodeLayer& layer, int row) const {
-    float bias = 0;
-    for (int slot = 0; slot < kDecodeExperts; ++slot) {
-      const std::int64_t expert = block_.small.route.expert[slot];
-      bias = fmaf(
-          block_.small.route.weight[slot], __bfloat162float(layer.down_bias[expert * shape_.hidden + row]),
-          bias
-      );
-    }
-    return bias;
-  }
-
   __device__ void unembed() {
-    const DenseCut cut(shape_.vocab, shape_.hidden);
+    const DenseCut& cut = block_.small.head;
     for_dense(
         walk_.next(cut.num_tiles, cut.chunks), cut, fragment_part_bytes(shape_.hidden),
         [](int) { return 0; },
@@ -698,11 +739,11 @@ class Consumer {
 __device__ void Consumer::load_new_token(int head, Word tag) const {
   const int group = shape_.num_heads / shape_.num_kv_heads;
   NewToken& token = block_.small.token;
-  const Word* qkv = block_.scratch.qkv;
+  const Word* qkv = block_.small.scratch.qkv;
   const Word* key = qkv + (shape_.num_heads + head) * kHeadDim;
   const Word* value = key + shape_.num_kv_heads * kHeadDim;
-  if (thread_ < group * kHeadDim) {
-    (&token.queries[0][0])[thread_] = wait_word(qkv + head * group * kHeadDim + thread_, tag);
+  for (int i = thread_; i < group * kHeadDim; i += kConsumers) {
+    token.queries[i / kHeadDim][i % kHeadDim] = wait_word(qkv + head * group * kHeadDim + i, tag);
   }
   if (thread_ < kHeadDim) token.key[thread_] = wait_word(key + thread_, tag);
   if (thread_ >= kConsumers - kHeadDim) {
@@ -712,9 +753,8 @@ __device__ void Consumer::load_new_token(int head, Word tag) const {
   sync();
 }
 
-/// The score of each head of the group with the token's own key: a warp a head.
-__device__ void Consumer::score_new_token(int group) const {
-  const int member = thread_ / 32;
+/// The score of a head of the group with the token's own key, by one warp.
+__device__ void Consumer::score_new_token(int group, int member) const {
   if (member >= group) return;
   NewToken& token = block_.small.token;
   const float cosine = block_.small.rope[lane_.lane];
@@ -731,22 +771,19 @@ __device__ void Consumer::score_new_token(int group) const {
 }
 
 /// Writes the token's key, rotated, and its value into their cell of the cache.
-__device__ void Consumer::store_key_value(const DecodeLayer& layer, int head) const {
+__device__ void Consumer::store_key_value(const DecodeLayer& layer) const {
   const NewToken& token = block_.small.token;
   if (thread_ >= kHeadDim) return;
-  const std::int32_t* table =
-      layer.sliding_window > 0 ? block_.args.sliding_table : block_.args.full_table;
   const int offset = position_ % kBlockSize;
-  const std::int64_t cell =
-      static_cast<std::int64_t>(table[position_ / kBlockSize]) * shape_.num_kv_heads + head;
-  layer.values[(cell * kHeadDim + thread_) * kBlockSize + offset] =
+  const std::int64_t cell = cell_of(layer, position_ / kBlockSize);
+  layer.values[cell + thread_ * kBlockSize + offset] =
       __float2bfloat16(token.value[thread_]);
   if (thread_ >= kHeadDim / 2) return;
   const float2 pair = rotate_pair(
       token.key[thread_], token.key[32 + thread_], block_.small.rope[thread_],
       block_.small.rope[32 + thread_]
   );
-  __nv_bfloat16* key = layer.keys + (cell * kBlockSize + offset) * kHeadDim;
+  __nv_bfloat16* key = layer.keys + cell + offset * kHeadDim;
   key[thread_] = __float2bfloat16(pair.x);
   key[32 + thread_] = __float2bfloat16(pair.y);
 }
@@ -759,28 +796,26 @@ __device__ void Consumer::attend(int index, const DecodeLayer& layer) {
   const int head = static_cast<int>(blockIdx.x) % shape_.num_kv_heads;
   const int group = shape_.num_heads / shape_.num_kv_heads;
   const int warp = thread_ / 32;
-  const std::int32_t* table =
-      layer.sliding_window > 0 ? block_.args.sliding_table : block_.args.full_table;
-  const auto cell_of = [&](int block) {
-    return (static_cast<std::int64_t>(table[block]) * shape_.num_kv_heads + head) * kBlockSize * kHeadDim;
-  };
   int block = splits.first + warp;
-  CachedBlock cached;
-  if (block <= splits.last) {
-    const std::int64_t cell = cell_of(block);
-    cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
-  }
   wait_count(index, kQkv, (block_.qkv_rows() + kPackedRows - 1) / kPackedRows);
   load_new_token(head, tag_of(index));
-  if (splits.index == splits.count - 1) score_new_token(group);
+  if (warp < 4) {
+    block_.small.token.operands[warp][lane_.lane] =
+        query_operand(block_.small.token, group, block_.small.rope, warp, lane_.lane);
+  } else if (splits.index == splits.count - 1) {
+    score_new_token(group, warp - 4);
+  }
+  sync();
   SoftmaxState state;
   if (block <= splits.last) {
-    const Queries queries = make_queries(block_.small.token, group, block_.small.rope, lane_.lane);
+    CachedBlock cached;
+    std::int64_t cell = cell_of(layer, block);
+    cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
     for (;;) {
-      attend_block(queries, cached, block * kBlockSize, splits.begin, position_, lane_.lane, state);
+      attend_block(block_.small.token, cached, block * kBlockSize, splits.begin, position_, lane_.lane, state);
       block += kAttentionWarps;
       if (block > splits.last) break;
-      const std::int64_t cell = cell_of(block);
+      cell = cell_of(layer, block);
       cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
     }
     store_partial(
@@ -788,45 +823,35 @@ __device__ void Consumer::attend(int index, const DecodeLayer& layer) {
     );
   }
   sync();
-  static_assert(kConsumers == kMaxGroup * kHeadDim);
-  const int member = thread_ / kHeadDim;
-  const int dim = thread_ % kHeadDim;
-  const float* partial = reinterpret_cast<const float*>(block_.vectors) + member * kPartialFloats;
-  Merged merged;
-  const int warps = min(kAttentionWarps, splits.last - splits.first + 1);
-  for (int i = 0; i < warps; ++i, partial += kMaxGroup * kPartialFloats) {
-    merged.add(partial[dim], partial[kHeadDim], partial[kHeadDim + 1]);
-  }
-  const NewToken& token = block_.small.token;
-  if (splits.index == splits.count - 1 && member < group) {
-    merged.add(token.value[dim], token.scores[member], 1.0F);
-  }
-  merged = merge_splits(merged, head, splits, tag_of(index));
-  if (splits.index == 0 && member < group) {
-    const int query_head = head * group + member;
-    const float sink = __bfloat162float(layer.sinks[query_head]);
-    store_word(
-        block_.scratch.attention + query_head * kHeadDim + dim, merged.finish(sink), tag_of(index)
-    );
+#pragma unroll 1
+  for (int i = thread_; i < group * kHeadDim; i += kConsumers) {
+    merge_element(layer, splits, head, i / kHeadDim, i % kHeadDim, tag_of(index));
   }
   if (splits.index == 0 && lane_.lane == 0) count(index, kAttention);
-  if (splits.index == splits.count - 1) store_key_value(layer, head);
+  if (splits.index == splits.count - 1) store_key_value(layer);
 }
 
-/// In the first split's block what all splits have, in their order; the others leave theirs for it.
-__device__ Merged Consumer::merge_splits(
-    Merged merged, int head, const Splits& splits, Word tag
+/// An element of a query head's output: this block's warps' results together, and in the first split's block
+/// those of all splits, in their order; the others leave theirs for it.
+__device__ void Consumer::merge_element(
+    const DecodeLayer& layer, const Splits& splits, int head, int member, int dim, Word tag
 ) const {
-  const int member = thread_ / kHeadDim;
-  const int dim = thread_ % kHeadDim;
-  Word* partials = block_.scratch.partials + (head * kMaxSplits * kMaxGroup + member) * kPartialFloats;
+  const NewToken& token = block_.small.token;
+  Merged merged = merge_warps(
+      reinterpret_cast<const float*>(block_.vectors) + member * kPartialFloats, dim,
+      min(kAttentionWarps, splits.last - splits.first + 1)
+  );
+  if (splits.index == splits.count - 1) merged.add(token.value[dim], token.scores[member], 1.0F);
+  Word* partials =
+      block_.small.scratch.partials + (head * kMaxSplits * kMaxGroup + member) * kPartialFloats;
   if (splits.index > 0) {
     Word* own = partials + splits.index * kMaxGroup * kPartialFloats;
     store_word(own + dim, merged.out, tag);
     if (dim == 0) store_word(own + kHeadDim, merged.maximum, tag);
     if (dim == 1) store_word(own + kHeadDim + 1, merged.sum, tag);
-    return merged;
+    return;
   }
+#pragma unroll 1
   for (int split = 1; split < splits.count; ++split) {
     const Word* other = partials + split * kMaxGroup * kPartialFloats;
     const float out = wait_word(other + dim, tag);
@@ -834,13 +859,23 @@ __device__ Merged Consumer::merge_splits(
     const float sum = wait_word(other + kHeadDim + 1, tag);
     merged.add(out, maximum, sum);
   }
-  return merged;
+  const int query_head = head * (shape_.num_heads / shape_.num_kv_heads) + member;
+  const float sink = __bfloat162float(layer.sinks[query_head]);
+  store_word(
+      block_.small.scratch.attention + query_head * kHeadDim + dim, merged.finish(sink), tag
+  );
 }
 
 __global__ void __launch_bounds__(kDecodeThreads, 1) decode_step(const __grid_constant__ DecodeStepArgs args) {
   extern __shared__ __align__(128) std::byte shared[];
   const Block block(args, shared);
-  if (threadIdx.x == 0) block.ring.init();
+  if (threadIdx.x == 0) {
+    block.ring.init();
+    block.small.scratch = DecodeScratch(args.scratch, args.shape);
+    block.small.qkv = DenseCut(block.qkv_rows(), args.shape.hidden);
+    block.small.out = DenseCut(args.shape.hidden, args.shape.num_heads * kHeadDim);
+    block.small.head = DenseCut(args.shape.vocab, args.shape.hidden);
+  }
   const auto* layers = reinterpret_cast<const std::uint64_t*>(args.layers);
   const int num_words = args.shape.num_layers * static_cast<int>(sizeof(DecodeLayer) / 8);
   for (int i = threadIdx.x; i < num_words; i += kDecodeThreads) {
