@@ -183,19 +183,4 @@ __host__ __device__ constexpr int down_tiles(const DecodeShape& shape) {
   return (shape.hidden + kPackedRows - 1) / kPackedRows;
 }
 
-/// Streams this block's tiles of one expert's matrix, at `tiles`, of tile_bytes each. One thread.
-__device__ inline void stream_expert(
-    const Ring& ring,
-    const Span& span,
-    const std::byte* tiles,
-    std::uint32_t tile_bytes,
-    std::uint64_t policy
-) {
-#pragma unroll 1
-  for (int i = 0; i < span.count; ++i) {
-    const std::int64_t tile = span.first + i * static_cast<int>(gridDim.x);
-    ring.send(span.chunk + i, tiles + tile * tile_bytes, tile_bytes, policy);
-  }
-}
-
 }  // namespace gossamer::kernels::cuda

@@ -6,8 +6,9 @@
 //   1. y = W_qkv RMSNorm(x) + b
 //   2. attention, a part of one key-value head a block (decode_attention.cuh)
 //   3. x += W_o a + b; on the way sums for the router, W_r (scale x), and of squares
-//   4. hidden_e = SwiGLU(W_gate_up RMSNorm(x) + b) for each chosen expert e
-//   5. x += weight_e (W_down hidden_e + b), one expert behind phase 4, so that weights stream meanwhile
+//   4. hidden_e = SwiGLU(W_gate_up RMSNorm(x) + b) for the chosen experts e
+//   5. x += sum_e weight_e (W_down hidden_e + b), the last expert by itself, since its hidden vector is the
+//      only one to wait for
 // Between 3 and 4 all blocks meet at a barrier; elsewhere words wait for each other (decode_words.cuh). The
 // producer runs ahead of all that: weights depend on nothing but, for the experts, the routing, which the
 // producer's warp computes for itself.
@@ -34,6 +35,7 @@ constexpr int kFirstGroupBarrier = 2;   // and of each group
 constexpr int kTileRows = 16;           // results of a tile at most
 constexpr float kSwigluAlpha = 1.702F;
 constexpr int kVectorPairs = 5;         // of a vector, a thread's at most
+constexpr int kHiddenPairs = 9;         // of the experts' hidden vectors, a thread's at once
 constexpr int kMaxDenseColumns = 2 * kVectorPairs * kConsumers;
 constexpr int kMaxOwnTiles = 8;         // of the residual stream, a block's
 
@@ -57,10 +59,11 @@ struct SmallShared {
 __host__ __device__ constexpr int vector_bytes(const DecodeShape& shape) {
   const int dense = fragment_bytes(shape.num_heads * kHeadDim);
   const int hidden = fragment_bytes(shape.hidden);
-  const int experts = hidden + 2 * fragment_bytes(shape.intermediate);
+  const int experts = kDecodeExperts * fragment_bytes(shape.intermediate);
   const int attention = kAttentionWarps * kMaxGroup * kPartialFloats * static_cast<int>(sizeof(float));
-  const int larger = dense > experts ? dense : experts;
-  return ((larger > attention ? larger : attention) + 15) & ~15;
+  const int larger = dense > hidden ? dense : hidden;
+  const int largest = experts > attention ? experts : attention;
+  return ((larger > largest ? larger : largest) + 15) & ~15;
 }
 
 __host__ __device__ constexpr std::size_t shared_bytes(const DecodeShape& shape) {
@@ -215,6 +218,42 @@ __device__ void prefetch_expert_biases(
   }
 }
 
+/// Streams this block's tiles of the chosen experts' gate and up rows.
+__device__ void stream_gate_up(
+    const Block& block, const Span& span, const DecodeLayer& layer, std::uint64_t policy
+) {
+  const int tiles = gate_up_tiles(block.shape);
+  const auto bytes = static_cast<std::uint32_t>(2 * fp4_record_bytes(block.shape.hidden));
+#pragma unroll 1
+  for (int i = 0; i < span.count; ++i) {
+    const int tile = span.first + i * static_cast<int>(gridDim.x);
+    const std::int64_t expert = block.small.route.expert[tile / tiles];
+    block.ring.send(
+        span.chunk + i, layer.gate_up + (expert * tiles + tile % tiles) * bytes, bytes, policy
+    );
+  }
+}
+
+/// Streams this block's tiles of their down rows, expert by expert.
+__device__ void stream_down(
+    const Block& block, Walk& walk, const DecodeLayer& layer, std::uint64_t policy
+) {
+  const auto bytes = static_cast<std::uint32_t>(fp4_record_bytes(block.shape.intermediate));
+  const std::int64_t records = round_up(block.shape.hidden, kPackedRowAlign) / kPackedRows;
+#pragma unroll 1
+  for (int slot = 0; slot < kDecodeExperts; ++slot) {
+    const Span span = walk.next_rows(down_tiles(block.shape), 1);
+    const std::int64_t expert = block.small.route.expert[slot];
+#pragma unroll 1
+    for (int i = 0; i < span.count; ++i) {
+      const std::int64_t tile = span.first + i * static_cast<int>(gridDim.x);
+      block.ring.send(
+          span.chunk + i, layer.down + (expert * records + tile) * bytes, bytes, policy
+      );
+    }
+  }
+}
+
 /// The producer's warp: one lane streams, all choose experts.
 __device__ void produce(const Block& block) {
   const int lane = threadIdx.x % 32;
@@ -222,9 +261,6 @@ __device__ void produce(const Block& block) {
   const std::uint64_t policy = ptx::evict_first_policy();
   const DenseCut& qkv = block.small.qkv;
   const DenseCut& out = block.small.out;
-  const auto gate_up_bytes = static_cast<std::uint32_t>(2 * fp4_record_bytes(shape.hidden));
-  const auto down_bytes = static_cast<std::uint32_t>(fp4_record_bytes(shape.intermediate));
-  const std::int64_t down_records = round_up(shape.hidden, kPackedRowAlign) / kPackedRows;
   Walk walk;
 #pragma unroll 1
   for (int i = 0; i < shape.num_layers; ++i) {
@@ -244,21 +280,8 @@ __device__ void produce(const Block& block) {
     const Route& route = block.small.route;
     prefetch_expert_biases(layer, shape, route, lane);
     if (lane == 0) {
-#pragma unroll 1
-      for (int slot = 0; slot <= kDecodeExperts; ++slot) {
-        if (slot < kDecodeExperts) {
-          const std::byte* tiles =
-              layer.gate_up + route.expert[slot] * gate_up_tiles(shape) * std::int64_t{gate_up_bytes};
-          const Span span = walk.next(gate_up_tiles(shape), 1);
-          stream_expert(block.ring, span, tiles, gate_up_bytes, policy);
-        }
-        if (slot > 0) {
-          const std::byte* tiles =
-              layer.down + route.expert[slot - 1] * down_records * std::int64_t{down_bytes};
-          const Span span = walk.next_rows(down_tiles(shape), 1);
-          stream_expert(block.ring, span, tiles, down_bytes, policy);
-        }
-      }
+      stream_gate_up(block, walk.next(kDecodeExperts * gate_up_tiles(shape), 1), layer, policy);
+      stream_down(block, walk, layer, policy);
     }
     __syncwarp();
   }
@@ -335,10 +358,13 @@ class Consumer {
       load_pairs(layer.mlp_norm, weights);
       grid_barrier();
       load_normed_middle(i, weights);
+      gate_up(i, layer);
+      // All hidden vectors but the last are there by now.
 #pragma unroll 1
-      for (int slot = 0; slot <= kDecodeExperts; ++slot) {
-        if (slot < kDecodeExperts) gate_up(i, slot, layer);
-        if (slot > 0) down(i, slot - 1, layer);
+      for (int slot = 0; slot < kDecodeExperts; ++slot) {
+        if (slot == 0) load_hidden(i, 0, kDecodeExperts - 1);
+        if (slot == kDecodeExperts - 1) load_hidden(i, slot, 1);
+        down(i, slot, layer);
       }
     }
     unembed();
@@ -642,12 +668,14 @@ class Consumer {
     sync();
   }
 
-  __device__ void gate_up(int index, int slot, const DecodeLayer& layer) {
+  __device__ void gate_up(int index, const DecodeLayer& layer) {
     const std::byte* fragments =
         lane_fragments(block_.vectors, fragment_part_bytes(shape_.hidden), 0, lane_);
-    for_tiles(walk_.next(gate_up_tiles(shape_), 1), 1, [&](int tile, int chunk) {
+    const int tiles = gate_up_tiles(shape_);
+    for_tiles(walk_.next(kDecodeExperts * tiles, 1), 1, [&](int tile, int chunk) {
       const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
-      const int row = tile * kPackedRowAlign + (lane_.lane & 15);
+      const int slot = tile / tiles;
+      const int row = (tile - slot * tiles) * kPackedRowAlign + (lane_.lane & 15);
       const std::int64_t expert = block_.small.route.expert[slot];
       const float bias =
           __bfloat162float(layer.gate_up_bias[expert * 2 * shape_.intermediate + row]);
@@ -675,26 +703,51 @@ class Consumer {
     if (lane_.lane == 0) count(index, static_cast<Handoff>(kHidden + slot));
   }
 
-  /// An expert's hidden vector as operand B; the one before it lies beside it.
-  __device__ std::byte* load_hidden(int index, int slot) {
-    const int columns = shape_.intermediate;
-    std::byte* fragments = block_.vectors + fragment_bytes(shape_.hidden) + slot % 2 * fragment_bytes(columns);
-    float2 hidden[kVectorPairs];
-    wait_count(index, static_cast<Handoff>(kHidden + slot), gate_up_tiles(shape_));
-    wait_pairs(
-        block_.small.scratch.hidden + slot * columns, thread_, kConsumers, columns / 2, tag_of(index), hidden
-    );
-#pragma unroll
-    for (float2& pair : hidden) pair = {pair.x * kFp4VectorScale, pair.y * kFp4VectorScale};
-    store_vector(fragments, hidden, columns);
+  /// Hidden vectors of some of the experts as operand B, each in its place, once they have come.
+  __device__ void load_hidden(int index, int first_slot, int num_slots) const {
     sync();
-    return fragments;
+    if (thread_ == 0) {
+      const unsigned* counts = block_.small.scratch.counts + index * kNumHandoffs + kHidden;
+      for (int slot = first_slot; slot < first_slot + num_slots; ++slot) {
+        while (ptx::load_relaxed(counts + slot) < static_cast<unsigned>(gate_up_tiles(shape_))) {
+        }
+      }
+    }
+    sync();
+    const int columns = shape_.intermediate;
+    const int part = fragment_part_bytes(columns);
+    const int num_pairs = num_slots * columns / 2;
+#pragma unroll 1
+    for (int first = thread_; first < num_pairs; first += kHiddenPairs * kConsumers) {
+      float2 pairs[kHiddenPairs];
+      wait_pairs(
+          block_.small.scratch.hidden + first_slot * columns, first, kConsumers, num_pairs, tag_of(index),
+          pairs
+      );
+#pragma unroll
+      for (int i = 0; i < kHiddenPairs; ++i) {
+        const int element = 2 * (first + i * kConsumers);
+        if (element >= 2 * num_pairs) break;
+        const int slot = element / columns;
+        store_fragment(
+            block_.vectors + (first_slot + slot) * 2 * part, part, element - slot * columns,
+            pairs[i].x * kFp4VectorScale, pairs[i].y * kFp4VectorScale
+        );
+      }
+    }
+    const int padding = static_cast<int>(round_up(columns, kPackedColumnAlign)) - columns;
+    for (int i = 2 * thread_; i < num_slots * padding; i += 2 * kConsumers) {
+      const int slot = first_slot + i / padding;
+      store_fragment(block_.vectors + slot * 2 * part, part, columns + i % padding, 0, 0);
+    }
+    sync();
   }
 
   __device__ void down(int index, int slot, const DecodeLayer& layer) {
     const int columns = shape_.intermediate;
     const std::byte* fragments = lane_fragments(
-        load_hidden(index, slot), fragment_part_bytes(columns), fragment_middle(columns), lane_
+        block_.vectors + slot * fragment_bytes(columns), fragment_part_bytes(columns),
+        fragment_middle(columns), lane_
     );
     for_tiles(walk_.next_rows(down_tiles(shape_), 1), 1, [&](int tile, int chunk) {
       const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
