@@ -1,0 +1,237 @@
+#pragma once
+
+// The products of the persistent decode step: a weight row with one activation vector, on tensor cores.
+//
+// mma.m16n8k16 multiplies 16 weight rows with 8 columns. One token needs one column, so the columns carry
+// precision instead: column 0 is the vector rounded to bf16, column 1 what that left out (together 16
+// bits), and columns 2 and 3 the same of a second vector, which the lower 8 rows are multiplied with:
+// another 32 columns of the same rows, or another expert. Columns 4 to 7 repeat them and are not read.
+
+#include <cuda_bf16.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/decode_ring.cuh"
+#include "kernels/cuda/packed_weights.h"
+#include "kernels/cuda/ptx/mma.cuh"
+
+namespace gossamer::kernels::cuda {
+
+// MXFP4 codes become bf16 numbers 2^126 too small, of which the smallest is subnormal. The vector is made
+// 2^100 larger, so that no product is, and the sum 2^26 larger at the end.
+inline constexpr float kFp4VectorScale = 0x1p100F;
+inline constexpr float kFp4SumScale = 0x1p26F;
+
+/// Bytes of one part (rounded, or left out) of a vector in shared memory: for each k32 unit of the
+/// weights 64 bytes, lane t's 16 at 16 t, in the order of operand B. The last 64 bytes move the second
+/// part to other banks than the first.
+__host__ __device__ constexpr int fragment_part_bytes(int columns) {
+  return static_cast<int>(units_per_row(columns)) * 64 + 64;
+}
+__host__ __device__ constexpr int fragment_bytes(int columns) {
+  return 2 * fragment_part_bytes(columns);
+}
+
+/// Writes elements `column` (even) and column + 1 of a vector, both parts.
+__device__ inline void store_fragment(
+    std::byte* fragments, int part_bytes, int column, float first, float second
+) {
+  const int offset = column / 32 * 64 + column % 8 / 2 * 16 + column % 32 / 16 * 8 + column % 16 / 8 * 4;
+  const __nv_bfloat162 rounded = __floats2bfloat162_rn(first, second);
+  const __nv_bfloat162 rest = __floats2bfloat162_rn(
+      first - __low2float(rounded), second - __high2float(rounded)
+  );
+  *reinterpret_cast<__nv_bfloat162*>(fragments + offset) = rounded;
+  *reinterpret_cast<__nv_bfloat162*>(fragments + part_bytes + offset) = rest;
+}
+
+/// Which lane and warp this is, inside its group.
+struct Lane {
+  int group;
+  int warp;  // of the group
+  int lane;
+  int g;
+  int t;
+
+  __device__ Lane()
+      : group(threadIdx.x / (32 * kWarpsPerGroup)),
+        warp(threadIdx.x / 32 % kWarpsPerGroup),
+        lane(threadIdx.x % 32),
+        g(lane / 4),
+        t(lane % 4) {}
+};
+
+/// This lane's operand B addresses: column g % 4 of the vector(s). second_bytes is the way to the second
+/// vector.
+__device__ inline const std::byte* lane_fragments(
+    const std::byte* fragments, int part_bytes, int second_bytes, const Lane& lane
+) {
+  return fragments + (lane.g & 1) * part_bytes + (lane.g >> 1 & 1) * second_bytes + lane.t * 16;
+}
+
+/// The sum of a warp's products for row g of the tile: rows 0-7 with columns 0, 1 (lanes t = 0) and rows
+/// 8-15 with columns 2, 3 (lanes t = 1), added up. Valid in lanes t = 0 and 1.
+__device__ inline float join_halves(float upper, float lower, const Lane& lane) {
+  const float mine = lane.t == 0 ? upper : lower;
+  return mine + __shfl_xor_sync(0xFFFFFFFFU, mine, 1);
+}
+
+/// One warp's share of 8 rows of a dense matrix, over all chunks of the tile: its turn of the k64 steps.
+/// `fragments` are lane_fragments with the next unit as second vector. Row g's sum in lanes t = 0.
+__device__ inline float multiply_dense(
+    const Ring& ring, int chunk, const DenseCut& cut, const std::byte* fragments, const Lane& lane
+) {
+  float even[4] = {};
+  float odd[4] = {};
+  for (int begin = 0; begin < cut.steps; begin += cut.steps_per_chunk) {
+    const std::byte* stage = ring.wait(chunk, lane.lane);
+    const int steps = min(cut.steps_per_chunk, cut.steps - begin);
+#pragma unroll 2
+    for (int step = lane.warp; step < steps; step += kWarpsPerGroup) {
+      const auto* units = reinterpret_cast<const uint4*>(stage + step * kStepBytes);
+      const uint4 upper = units[lane.lane];
+      const uint4 lower = units[32 + lane.lane];
+      const uint4 b = *reinterpret_cast<const uint4*>(fragments + (begin + step) * 128);
+      ptx::mma_bf16(even, upper.x, lower.x, upper.y, lower.y, b.x, b.y);
+      ptx::mma_bf16(odd, upper.z, lower.z, upper.w, lower.w, b.z, b.w);
+    }
+    ring.release(chunk++, lane.lane);
+  }
+  return join_halves(
+      even[0] + even[1] + odd[0] + odd[1], even[2] + even[3] + odd[2] + odd[3], lane
+  );
+}
+
+/// The four bf16 pairs of a word of codes (packed_weights.h).
+__device__ inline void unpack_fp4(std::uint32_t word, std::uint32_t (&pairs)[4]) {
+  constexpr std::uint32_t kPattern = 0x81C081C0;
+  pairs[0] = word & kPattern;
+  pairs[1] = (word << 3) & kPattern;
+  pairs[2] = (word << 6) & kPattern;
+  pairs[3] = ((word << 1) & 0x80008000) | ((word >> 5) & 0x01000100) | ((word >> 4) & 0x00C000C0);
+}
+
+/// 2^(byte - 127) for the two scales of a row's step.
+__device__ inline float first_scale(std::uint32_t scales) {
+  return __uint_as_float((scales & 0xFFU) << 23);
+}
+__device__ inline float second_scale(std::uint32_t scales) {
+  return __uint_as_float((scales >> 8) << 23);
+}
+
+/// Adds a k32 block's products to the sums of its rows: two mma on fresh accumulators, then the scales.
+__device__ inline void multiply_block(
+    const std::uint32_t* upper,
+    const std::uint32_t* lower,
+    uint4 b,
+    float upper_scale,
+    float lower_scale,
+    float& upper_sum,
+    float& lower_sum
+) {
+  float c[4] = {};
+  ptx::mma_bf16(c, upper[0], lower[0], upper[1], lower[1], b.x, b.y);
+  ptx::mma_bf16(c, upper[2], lower[2], upper[3], lower[3], b.z, b.w);
+  upper_sum = fmaf(c[0] + c[1], upper_scale, upper_sum);
+  lower_sum = fmaf(c[2] + c[3], lower_scale, lower_sum);
+}
+
+/// Sums of a warp for row g of two records: valid in lanes t = 0 (upper) and t = 1 (lower).
+struct ExpertSums {
+  float upper = 0;
+  float lower = 0;
+};
+
+/// One k64 step of a warp: codes and scales of the tile's upper and lower 8 rows, this lane's, and operands
+/// B of the step's two k32 blocks.
+struct Fp4Step {
+  uint2 upper;
+  uint2 lower;
+  std::uint32_t upper_scales;
+  std::uint32_t lower_scales;
+  uint4 first;
+  uint4 second;
+};
+
+__device__ inline void multiply_step(const Fp4Step& step, ExpertSums& sums) {
+  std::uint32_t upper[4];
+  std::uint32_t lower[4];
+  unpack_fp4(step.upper.x, upper);
+  unpack_fp4(step.lower.x, lower);
+  multiply_block(
+      upper, lower, step.first, first_scale(step.upper_scales), first_scale(step.lower_scales),
+      sums.upper, sums.lower
+  );
+  unpack_fp4(step.upper.y, upper);
+  unpack_fp4(step.lower.y, lower);
+  multiply_block(
+      upper, lower, step.second, second_scale(step.upper_scales), second_scale(step.lower_scales),
+      sums.upper, sums.lower
+  );
+}
+
+/// A record's codes and scales for this lane.
+__device__ inline uint2 record_codes(const std::byte* record, int unit, const Lane& lane) {
+  return *reinterpret_cast<const uint2*>(record + unit * kFp4UnitBytes + lane.lane * 8);
+}
+__device__ inline std::uint32_t record_scales(
+    const std::byte* record, int units, int unit, const Lane& lane
+) {
+  return *reinterpret_cast<const std::uint16_t*>(
+      record + units * kFp4UnitBytes + unit * kFp4ScaleBytes + lane.g * 2
+  );
+}
+
+/// One warp's share of two records of 8 rows, multiplied with the same vector: its turn of the steps.
+/// `fragments` are lane_fragments without a second vector.
+__device__ inline ExpertSums multiply_record_pair(
+    const std::byte* records, int columns, const std::byte* fragments, const Lane& lane
+) {
+  const int units = static_cast<int>(fp4_units_per_row(columns));
+  const std::byte* second = records + fp4_record_bytes(columns);
+  ExpertSums sums;
+#pragma unroll 2
+  for (int unit = lane.warp; unit < units; unit += kWarpsPerGroup) {
+    const auto* b = reinterpret_cast<const uint4*>(fragments + unit * 128);
+    multiply_step(
+        {record_codes(records, unit, lane), record_codes(second, unit, lane),
+         record_scales(records, units, unit, lane), record_scales(second, units, unit, lane), b[0], b[4]},
+        sums
+    );
+  }
+  return sums;
+}
+
+/// One warp's share of one record, its columns' second half as the tile's lower rows: row g's sum in lanes
+/// t = 0. `fragments` are lane_fragments with the middle of the vector as second vector.
+__device__ inline float multiply_record(
+    const std::byte* record, int columns, const std::byte* fragments, const Lane& lane
+) {
+  const int units = static_cast<int>(fp4_units_per_row(columns));
+  const int half = (units + 1) / 2;
+  ExpertSums sums;
+#pragma unroll 2
+  for (int unit = lane.warp; unit < half; unit += kWarpsPerGroup) {
+    // An odd number of units leaves the last one without a partner: zeros times what is there.
+    const bool paired = unit + half < units;
+    const int other = paired ? unit + half : unit;
+    const auto* b = reinterpret_cast<const uint4*>(
+        fragments + (paired || (lane.g & 2) == 0 ? unit : unit - half) * 128
+    );
+    const uint2 lower = record_codes(record, other, lane);
+    multiply_step(
+        {record_codes(record, unit, lane), paired ? lower : uint2{0, 0},
+         record_scales(record, units, unit, lane), record_scales(record, units, other, lane), b[0], b[4]},
+        sums
+    );
+  }
+  return join_halves(sums.upper, sums.lower, lane);
+}
+
+/// Where the second half of a vector's columns begins among its fragments (multiply_record).
+__host__ __device__ constexpr int fragment_middle(int columns) {
+  return static_cast<int>((fp4_units_per_row(columns) + 1) / 2) * 128;
+}
+
+}  // namespace gossamer::kernels::cuda

@@ -1,0 +1,52 @@
+#pragma once
+
+// Synchronisation between blocks of one grid through global memory, and between some of a
+// block's warps.
+
+#include <cstdint>
+
+namespace gossamer::kernels::cuda::ptx {
+
+/// Adds to a counter; what this thread's block did before its last barrier is visible to who acquires.
+__device__ inline void add_release(unsigned* counter, unsigned value) {
+  asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
+}
+
+__device__ inline unsigned load_acquire(const unsigned* counter) {
+  unsigned value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(counter) : "memory");
+  return value;
+}
+
+// Words that other blocks write and read meanwhile, past L1.
+
+__device__ inline void store_relaxed(std::uint32_t* to, std::uint32_t word) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
+}
+
+__device__ inline std::uint32_t load_relaxed(const std::uint32_t* from) {
+  std::uint32_t word;
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(word) : "l"(from) : "memory");
+  return word;
+}
+
+__device__ inline uint2 load_relaxed_pair(const std::uint32_t* from) {
+  uint2 words;
+  asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];"
+               : "=r"(words.x), "=r"(words.y)
+               : "l"(from)
+               : "memory");
+  return words;
+}
+
+/// Adds to a counter that says nothing about other memory.
+__device__ inline void add_relaxed(unsigned* counter, unsigned value) {
+  asm volatile("red.relaxed.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
+}
+
+/// A barrier of num_threads threads of the block, whole warps; ids 1 to 15 are the caller's own.
+__device__ inline void named_barrier(int id, int num_threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(num_threads) : "memory");
+}
+
+}  // namespace gossamer::kernels::cuda::ptx
