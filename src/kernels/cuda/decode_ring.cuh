@@ -13,7 +13,7 @@
 
 namespace gossamer::kernels::cuda {
 
-inline constexpr int kStageBytes = 24576;
+inline constexpr int kStageBytes = 24480;  // two records of 2880 columns
 inline constexpr int kNumStages = 7;
 /// Chunks on their way at a time. More would only queue in the memory system, and whatever the blocks tell
 /// each other would queue behind them: 7 of them made a layer's five hand-overs take 7 to 14 us each.

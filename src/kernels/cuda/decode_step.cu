@@ -70,6 +70,11 @@ __host__ __device__ constexpr std::size_t shared_bytes(const DecodeShape& shape)
   return kNumStages * kStageBytes + vector_bytes(shape) + sizeof(SmallShared);
 }
 
+// The released widths fit a multiprocessor of sm_90.
+static_assert(
+    shared_bytes({.hidden = 2880, .intermediate = 2880, .num_heads = 64, .num_kv_heads = 8}) <= 232448
+);
+
 /// What producer and consumers of a block share.
 struct Block {
   const DecodeStepArgs& args;

@@ -11,7 +11,7 @@ namespace gossamer::kernels::cuda {
 /// Experts that a token uses; the persistent step is compiled for it.
 inline constexpr int kDecodeExperts = 4;
 
-inline constexpr int kMaxDecodeLayers = 48;
+inline constexpr int kMaxDecodeLayers = 40;
 
 /// One layer as the persistent step reads it: device pointers. Matrices are packed as
 /// packed_weights.h says, vectors are as released.
