@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/gossamer/engine_setup.h"
 #include "apps/gossamer/interrupt.h"
 
 namespace gossamer::apps {
@@ -146,16 +147,8 @@ Result<int> run_batch(
     std::optional<int> max_tokens,
     const LoadedModel& model
 ) {
-  GOSSAMER_ASSIGN_OR_RETURN(const int context, choose_context(model_flags, model, flags.parallel));
-  GOSSAMER_ASSIGN_OR_RETURN(
-      auto engine,
-      engine::Engine::create(
-          model.checkpoint.config(),
-          model.checkpoint.weights(),
-          *model.backend,
-          {.context_length = context, .max_sequences = flags.parallel}
-      )
-  );
+  const engine::EngineOptions options = engine_options(model_flags, model, flags.parallel);
+  GOSSAMER_ASSIGN_OR_RETURN(auto engine, make_engine(model_flags, model, *model.backend, options));
   Batch batch(*engine, model);
   const InterruptGuard interrupt;
   std::string line;

@@ -8,6 +8,7 @@
 
 #include "apps/gossamer/batch_generation.h"
 #include "apps/gossamer/command.h"
+#include "apps/gossamer/engine_setup.h"
 #include "apps/gossamer/generation_output.h"
 #include "apps/gossamer/interrupt.h"
 #include "apps/gossamer/loaded_model.h"
@@ -128,16 +129,9 @@ Result<int> generate(const Flags& flags) {
   );
   GOSSAMER_ASSIGN_OR_RETURN(auto output, make_output(flags, model));
   GOSSAMER_ASSIGN_OR_RETURN(auto mask, make_mask(flags, model));
-  GOSSAMER_ASSIGN_OR_RETURN(const int context, choose_context(flags.model, model, 1));
-  GOSSAMER_ASSIGN_OR_RETURN(
-      auto engine,
-      engine::Engine::create(
-          model.checkpoint.config(),
-          model.checkpoint.weights(),
-          *model.backend,
-          {.context_length = context, .seed = std::random_device()()}
-      )
-  );
+  engine::EngineOptions options = engine_options(flags.model, model, 1);
+  options.seed = std::random_device()();
+  GOSSAMER_ASSIGN_OR_RETURN(auto engine, make_engine(flags.model, model, *model.backend, options));
   const int prompt_tokens = static_cast<int>(prompt.size());
   GOSSAMER_ASSIGN_OR_RETURN(
       const auto id,

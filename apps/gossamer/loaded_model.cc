@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
-#include "base/available_memory.h"
+#include "apps/gossamer/backend_choice.h"
 #include "base/stopwatch.h"
 #include "base/terminal.h"
 #include "base/thread_pool.h"
 #include "demo_model/demo_model.h"
-#include "kernels/cpu/cpu_backend.h"
-#include "kernels/reference/reference_backend.h"
 
 namespace gossamer::apps {
 namespace {
@@ -19,13 +18,32 @@ namespace {
 // Ids of o200k_harmony that a model must be able to embed: through <|call|>.
 constexpr int kHarmonyVocabSize = 200013;
 
+/// A progress line that is there once there is progress.
+class LateProgress {
+ public:
+  explicit LateProgress(const char* label) : label_(label) {}
+
+  void operator()(std::uint64_t done, std::uint64_t total) {
+    if (!progress_) progress_.emplace(label_, total);
+    progress_->update(done);
+  }
+
+ private:
+  const char* label_;
+  std::optional<Progress> progress_;
+};
+
 Result<checkpoint::Checkpoint> open_model(const std::string& name) {
   if (name.empty() || name == "demo") return demo_model::open();
-  std::optional<Progress> progress;
-  return checkpoint::Checkpoint::open(name, [&](std::uint64_t done, std::uint64_t total) {
-    if (!progress) progress.emplace("making random weights", total);
-    progress->update(done);
-  });
+  LateProgress progress("making random weights");
+  return checkpoint::Checkpoint::open(name, std::ref(progress));
+}
+
+Result<kernels::ResidentWeights> load_weights(
+    kernels::Backend& backend, const checkpoint::Checkpoint& checkpoint
+) {
+  LateProgress progress("loading weights");
+  return backend.load(checkpoint.weights(), std::ref(progress));
 }
 
 Result<std::optional<tokenizer::Tokenizer>> choose_tokenizer(
@@ -43,14 +61,6 @@ Result<std::optional<tokenizer::Tokenizer>> choose_tokenizer(
   return std::optional<Tokenizer>(std::move(tokenizer));
 }
 
-std::unique_ptr<kernels::Backend> make_backend(const ModelFlags& flags) {
-  if (flags.backend == "reference") {
-    return std::make_unique<kernels::reference::ReferenceBackend>();
-  }
-  const int threads = flags.threads > 0 ? flags.threads : available_cores();
-  return std::make_unique<kernels::cpu::CpuBackend>(threads);
-}
-
 }  // namespace
 
 void add_model_flags(CLI::App& app, ModelFlags& flags) {
@@ -60,8 +70,15 @@ void add_model_flags(CLI::App& app, ModelFlags& flags) {
          "Checkpoint folder, or synthetic:20b and the like; the demo model when not given"
   )
       ->type_name("MODEL");
-  app.add_option("--backend", flags.backend, "reference (double precision, slow), cpu, or auto")
-      ->check(CLI::IsMember({"reference", "cpu", "auto"}))
+  app.add_option(
+         "--backend",
+         flags.backend,
+         "reference (double precision, slow), cpu, cuda, or auto: cuda where there is a device"
+  )
+      ->check(CLI::IsMember({"reference", "cpu", "cuda", "auto"}))
+      ->capture_default_str();
+  app.add_option("--device", flags.device, "CUDA device, by its number in gossamer --version")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--threads", flags.threads, "CPU threads; all cores when not given")
       ->check(CLI::Range(1, 1024));
@@ -90,6 +107,7 @@ Result<const tokenizer::Tokenizer*> LoadedModel::require_tokenizer() const {
 
 Result<LoadedModel> load_model(const ModelFlags& flags) {
   const Stopwatch load_time;
+  GOSSAMER_ASSIGN_OR_RETURN(auto backend, choose_backend(flags));
   GOSSAMER_ASSIGN_OR_RETURN(auto checkpoint, open_model(flags.model));
   GOSSAMER_ASSIGN_OR_RETURN(auto tokenizer, choose_tokenizer(checkpoint, flags.model));
   if (checkpoint.layout() != checkpoint::Layout::kSynthetic) {
@@ -99,24 +117,13 @@ Result<LoadedModel> load_model(const ModelFlags& flags) {
   for (const std::string& warning : checkpoint.warnings()) {
     fmt::print(stderr, "{} {}\n", styled("warning:", Style::kYellow, is_terminal(stderr)), warning);
   }
-  LoadedModel model{std::move(checkpoint), std::move(tokenizer), make_backend(flags)};
-  model.load_seconds = load_time.seconds();
-  return model;
-}
-
-Result<int> choose_context(const ModelFlags& flags, const LoadedModel& model, int max_sequences) {
-  const model::Config& config = model.checkpoint.config();
-  if (flags.context > 0) return flags.context;  // the engine refuses what the model cannot
-  engine::EngineOptions options{
-      .context_length = config.max_context_length, .max_sequences = max_sequences};
-  // Weights of a mapped checkpoint count as available until they are read: leave half to them.
-  const auto available = available_memory_bytes();
-  const auto fits = [&] {
-    return !available || engine::kv_cache_bytes(config, options, model.backend->operand_dtype()) <=
-                             *available / 2;
-  };
-  while (options.context_length > 4096 && !fits()) options.context_length /= 2;
-  return options.context_length;
+  GOSSAMER_ASSIGN_OR_RETURN(auto resident, load_weights(*backend, checkpoint));
+  return LoadedModel{
+      .checkpoint = std::move(checkpoint),
+      .tokenizer = std::move(tokenizer),
+      .backend = std::move(backend),
+      .resident = std::move(resident),
+      .load_seconds = load_time.seconds()};
 }
 
 std::vector<TokenId> end_tokens(const LoadedModel& model) {

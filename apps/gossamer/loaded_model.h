@@ -7,7 +7,6 @@
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
-#include "engine/engine.h"
 #include "kernels/backend.h"
 #include "tokenizer/tokenizer.h"
 
@@ -17,11 +16,12 @@ namespace gossamer::apps {
 struct ModelFlags {
   std::string model;  ///< empty: the demo model
   std::string backend = "auto";
+  int device = 0;   ///< a CUDA device's ordinal
   int threads = 0;  ///< 0: all cores
   int context = 0;  ///< 0: the model's, or what fits in memory
 };
 
-/// Declares -m, --backend and --threads.
+/// Declares -m, --backend, --device and --threads.
 void add_model_flags(CLI::App& app, ModelFlags& flags);
 
 /// Declares --context too, for commands that let a sequence grow.
@@ -33,18 +33,15 @@ struct LoadedModel {
   checkpoint::Checkpoint checkpoint;
   std::optional<tokenizer::Tokenizer> tokenizer;
   std::unique_ptr<kernels::Backend> backend;
+  kernels::ResidentWeights resident;  // in the backend
   double load_seconds = 0;
 
   /// The tokenizer, or the error that says how to do without.
   Result<const tokenizer::Tokenizer*> require_tokenizer() const;
 };
 
-/// Opens the model and makes the backend; warnings go to stderr.
+/// Makes the backend, opens the model and brings its weights to the backend; warnings go to stderr.
 Result<LoadedModel> load_model(const ModelFlags& flags);
-
-/// The context to run with: what was asked for, or else the model's, shortened to what fits in
-/// memory.
-Result<int> choose_context(const ModelFlags& flags, const LoadedModel& model, int max_sequences);
 
 /// Tokens that end a text: the config's, and the tokenizer's end-of-text and end-of-turn specials.
 std::vector<TokenId> end_tokens(const LoadedModel& model);

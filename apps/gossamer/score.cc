@@ -56,7 +56,7 @@ Result<int> score(const Flags& flags) {
     Progress progress("scoring", tokens.size());
     GOSSAMER_RETURN_IF_ERROR(engine::score(
         model.checkpoint.config(),
-        model.checkpoint.weights(),
+        model.resident.weights,
         *model.backend,
         tokens,
         flags.top,

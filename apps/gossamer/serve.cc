@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/gossamer/command.h"
+#include "apps/gossamer/engine_setup.h"
 #include "apps/gossamer/loaded_model.h"
 #include "apps/gossamer/serve_flags.h"
 #include "base/available_memory.h"
@@ -51,17 +52,17 @@ std::vector<std::string> names_of(const Flags& flags, const LoadedModel& model) 
   return {name.empty() ? flags.model.model : name};
 }
 
-/// Sequences share the memory for keys and values: as much as all of them could use, but no more
-/// than half of what is free, since weights of a mapped checkpoint are only paid for as they are
-/// read.
-Result<engine::EngineOptions> engine_options(const Flags& flags, const LoadedModel& model) {
-  GOSSAMER_ASSIGN_OR_RETURN(const int context, choose_context(flags.model, model, 1));
-  engine::EngineOptions options{
-      .context_length = context,
-      .max_sequences = flags.max_sequences,
-      .seed = std::random_device()(),
-      .num_snapshots = kNumSnapshots,
-      .num_sampling_threads = flags.model.threads > 0 ? flags.model.threads : available_cores()};
+/// Sequences share the memory for keys and values: as much as all of them could use. On a host, no
+/// more than half of what is free, since weights of a mapped checkpoint are only paid for as they
+/// are read; on a device the engine cuts it to what is free there.
+engine::EngineOptions server_options(const Flags& flags, const LoadedModel& model) {
+  engine::EngineOptions options = engine_options(flags.model, model, 1);
+  options.max_sequences = flags.max_sequences;
+  options.max_batch_tokens = std::max(options.max_batch_tokens, flags.max_sequences);
+  options.seed = std::random_device()();
+  options.num_snapshots = kNumSnapshots;
+  options.num_sampling_threads = flags.model.threads > 0 ? flags.model.threads : available_cores();
+  if (model.backend->free_memory_bytes()) return options;
   const std::uint64_t most =
       engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->operand_dtype());
   options.kv_cache_bytes = std::min(most, available_memory_bytes().value_or(most) / 2);
@@ -73,13 +74,11 @@ Result<server::ServedModel> load(const Flags& flags) {
   GOSSAMER_ASSIGN_OR_RETURN(const auto* tokenizer, loaded.require_tokenizer());
   GOSSAMER_ASSIGN_OR_RETURN(auto encoding, harmony::Encoding::create(*tokenizer));
   auto model = std::make_shared<LoadedModel>(std::move(loaded));
-  GOSSAMER_ASSIGN_OR_RETURN(const engine::EngineOptions options, engine_options(flags, *model));
   GOSSAMER_ASSIGN_OR_RETURN(
-      auto engine,
-      engine::Engine::create(
-          model->checkpoint.config(), model->checkpoint.weights(), *model->backend, options
-      )
+      auto engine, make_engine(flags.model, *model, *model->backend, server_options(flags, *model))
   );
+  print_memory(*model, engine->memory());
+  const int context_length = engine->longest_sequence();
   return server::ServedModel{
       .names = names_of(flags, *model),
       .encoding = std::move(encoding),
@@ -87,7 +86,7 @@ Result<server::ServedModel> load(const Flags& flags) {
       .generator = std::make_unique<engine::EngineThread>(
           std::move(engine), engine::EngineThreadOptions{.max_queue = flags.max_queue}
       ),
-      .context_length = options.context_length,
+      .context_length = context_length,
       .created_at = std::time(nullptr)};
 }
 

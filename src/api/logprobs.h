@@ -3,7 +3,7 @@
 #include <span>
 
 #include "api/error.h"
-#include "engine/sampler.h"
+#include "engine/token_choice.h"
 #include "tokenizer/tokenizer.h"
 
 namespace gossamer::api {

@@ -81,6 +81,12 @@ std::string format_count(std::uint64_t count) {
   return with_unit(count, {"", " k", " M", " B", " T"});
 }
 
+std::string format_grouped(std::uint64_t count) {
+  std::string text = fmt::format("{}", count);
+  for (std::size_t place = text.size(); place > 3;) text.insert(place -= 3, ",");
+  return text;
+}
+
 Progress::Progress(std::string label, std::uint64_t total)
     : label_(std::move(label)),
       total_(std::max<std::uint64_t>(total, 1)),

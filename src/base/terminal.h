@@ -28,6 +28,9 @@ std::string format_bytes(std::uint64_t bytes);
 /// A count for people: "20.91 B", "3.61 M", "512".
 std::string format_count(std::uint64_t count);
 
+/// All digits of a count, in threes: "1,713,024".
+std::string format_grouped(std::uint64_t count);
+
 /// A progress line on stderr while long work runs: silent unless stderr is a terminal, redrawn at
 /// most ten times a second, and erased at the end. One thread at a time.
 class Progress {

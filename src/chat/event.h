@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "engine/sampler.h"
+#include "engine/token_choice.h"
 
 namespace gossamer::chat {
 

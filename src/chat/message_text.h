@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "chat/event.h"
-#include "engine/sampler.h"
+#include "engine/token_choice.h"
 #include "tokenizer/stop_matcher.h"
 
 namespace gossamer::chat {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/stopwatch.h"
 #include "engine/block_tables.h"
 #include "engine/prompt.h"
 
@@ -11,6 +12,8 @@ namespace {
 
 // Room that a sequence's tokens get at once; longer outputs move a few times.
 constexpr int kReservedTokens = 1024;
+// At most this much of a device's memory stays free.
+constexpr std::uint64_t kReservedBytes = std::uint64_t{512} << 20U;
 
 Status validate(const model::Config& config, const EngineOptions& options) {
   if (options.context_length < 1 || options.context_length > config.max_context_length) {
@@ -42,6 +45,13 @@ Status validate(const model::Config& config, const EngineOptions& options) {
   return {};
 }
 
+/// What a KV cache may take of so much free memory: drivers, recordings and other programs come to
+/// need some of it.
+std::optional<std::uint64_t> without_reserve(std::optional<std::uint64_t> free_bytes) {
+  if (!free_bytes) return std::nullopt;
+  return *free_bytes - std::min(kReservedBytes, *free_bytes / 8);
+}
+
 std::size_t mask_words(const model::Config& config) {
   return (static_cast<std::size_t>(config.vocab_size) + 63) / 64;
 }
@@ -61,15 +71,25 @@ Result<std::unique_ptr<Engine>> Engine::create(
       .max_logit_rows = options.max_sequences,
       .max_context = options.context_length,
   };
-  GOSSAMER_ASSIGN_OR_RETURN(
-      const auto blocks, choose_kv_size(config, options, backend.operand_dtype())
-  );
+  const auto free_at_first = backend.free_memory_bytes();
   GOSSAMER_ASSIGN_OR_RETURN(
       auto transformer, model::Transformer::create(config, weights, backend, size)
   );
+  const auto free_for_cache = backend.free_memory_bytes();
+  MemoryUse memory{.scratch_bytes = transformer.activation_bytes()};
+  if (free_for_cache) {
+    memory.scratch_bytes = *free_at_first - std::min(*free_at_first, *free_for_cache);
+  }
+  GOSSAMER_ASSIGN_OR_RETURN(
+      const auto blocks,
+      choose_kv_size(config, options, backend.operand_dtype(), without_reserve(free_for_cache))
+  );
   GOSSAMER_ASSIGN_OR_RETURN(auto cache, model::KvCache::create(config, backend, blocks));
+  memory.kv_cache_bytes = bytes_of(config, blocks, backend.operand_dtype());
+  memory.kv_cache_tokens = std::int64_t{blocks.full_blocks} * kernels::kBlockSize;
+  memory.free_bytes = backend.free_memory_bytes();
   ModelRunner runner(std::move(transformer), std::move(cache), size);
-  return std::unique_ptr<Engine>(new Engine(config, options, backend, std::move(runner), blocks));
+  return std::unique_ptr<Engine>(new Engine(config, options, backend, std::move(runner), memory));
 }
 
 Engine::Engine(
@@ -77,16 +97,17 @@ Engine::Engine(
     const EngineOptions& options,
     kernels::Backend& backend,
     ModelRunner runner,
-    model::KvCacheSize blocks
+    const MemoryUse& memory
 )
     : config_(config),
       options_(options),
       backend_(&backend),
-      longest_sequence_(static_cast<int>(std::min<std::int64_t>(
-          options.context_length, std::int64_t{blocks.full_blocks} * kernels::kBlockSize
-      ))),
-      full_(blocks.full_blocks),
-      sliding_(blocks.sliding_blocks),
+      memory_(memory),
+      longest_sequence_(
+          static_cast<int>(std::min<std::int64_t>(options.context_length, memory.kv_cache_tokens))
+      ),
+      full_(runner.cache_size().full_blocks),
+      sliding_(runner.cache_size().sliding_blocks),
       cache_(
           full_,
           sliding_,
@@ -103,6 +124,8 @@ Engine::Engine(
       sampling_pool_(options.num_sampling_threads),
       scratch_(static_cast<std::size_t>(options.num_sampling_threads)) {
   rows_.reserve(static_cast<std::size_t>(options.max_sequences));
+  sample_rows_.reserve(static_cast<std::size_t>(options.max_sequences));
+  sampled_.reserve(static_cast<std::size_t>(options.max_sequences));
   outputs_.reserve(static_cast<std::size_t>(options.max_sequences));
 }
 
@@ -172,9 +195,7 @@ Result<SequenceId> Engine::submit(Request request) {
   );
   sequence->stop_tokens = std::move(request.stop_tokens);
   sequence->mask = std::move(request.mask);
-  sequence->sampler = std::make_unique<Sampler>(
-      std::move(request.sampling), config_.vocab_size, options_.seed + sequence->id
-  );
+  sequence->sampler = std::make_unique<Sampler>(request.sampling, options_.seed + sequence->id);
   sequence->sampler->observe_prompt(sequence->tokens);
   const SequenceId id = sequence->id;
   scheduler_.add(std::move(sequence));
@@ -186,7 +207,7 @@ std::span<const Output> Engine::step() {
   outputs_.clear();
   if (step.empty()) return {};
   ++num_steps_;
-  commit(step, backend_->read(runner_.run(step)));
+  commit(step, runner_.run(step));
   return outputs_;
 }
 
@@ -197,8 +218,10 @@ void Engine::commit(std::span<const ScheduledSequence> step, tensor::View logits
     if (part.wants_logits) rows_.push_back({part.sequence, false});
   }
   outputs_.resize(rows_.size());
+  const Stopwatch time;
   fill_masks();
-  sample(logits);
+  choose(logits);
+  choosing_seconds_ += time.seconds();
   for (std::size_t row = 0; row < rows_.size(); ++row) accept(*rows_[row].sequence, outputs_[row]);
   num_generated_ += outputs_.size();
   // `step` borrows the sequences: they may go only now.
@@ -223,15 +246,35 @@ void Engine::fill_masks() {
   }
 }
 
-void Engine::sample(tensor::View logits) {
+void Engine::choose(tensor::View logits) {
+  if (rows_.empty()) return;
+  sample_rows_.clear();
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    std::span<const std::uint64_t> allowed;
+    if (rows_[row].is_masked) allowed = mask_of(row);
+    sample_rows_.push_back(rows_[row].sequence->sampler->next_row(allowed));
+  }
+  sampled_.resize(rows_.size());
+  const bool on_backend =
+      std::all_of(sample_rows_.begin(), sample_rows_.end(), [&](const kernels::SampleRow& row) {
+        return backend_->can_sample(row);
+      });
+  if (on_backend) {
+    backend_->sample(logits, sample_rows_, sampled_);
+  } else {
+    choose_on_host(backend_->read(logits));
+  }
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    outputs_[row].sampled = std::move(sampled_[row]);
+  }
+}
+
+void Engine::choose_on_host(tensor::View logits) {
   const auto vocab = static_cast<std::size_t>(config_.vocab_size);
   sampling_pool_.run(rows_.size(), [&](std::size_t row, int thread) {
     const std::span<const float> values(logits.as<float>() + row * vocab, vocab);
-    std::span<const std::uint64_t> allowed;
-    if (rows_[row].is_masked) allowed = mask_of(row);
-    outputs_[row].sampled = rows_[row].sequence->sampler->sample(
-        values, allowed, scratch_[static_cast<std::size_t>(thread)]
-    );
+    sampled_[row] =
+        choose_token(values, sample_rows_[row], scratch_[static_cast<std::size_t>(thread)]);
   });
 }
 
@@ -240,6 +283,7 @@ void Engine::accept(Sequence& sequence, Output& output) const {
   output.sequence = sequence.id;
   output.num_cached_tokens = sequence.num_cached_tokens;
   output.finish.reset();
+  sequence.sampler->accept(token);
   sequence.tokens.push_back(token);
   if (sequence.mask) sequence.mask->accept(token);
   const auto& stops = sequence.stop_tokens;

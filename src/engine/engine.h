@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,12 +22,21 @@
 
 namespace gossamer::engine {
 
+/// Where an engine's memory goes, weights aside.
+struct MemoryUse {
+  std::uint64_t kv_cache_bytes = 0;
+  std::int64_t kv_cache_tokens = 0;         ///< positions in full attention
+  std::uint64_t scratch_bytes = 0;          ///< what steps are computed in
+  std::optional<std::uint64_t> free_bytes;  ///< left on a backend with memory of its own
+};
+
 /// Runs many sequences at once: continuous batching over a paged cache, which remembers prefixes.
 /// One thread calls it, but for check().
 class Engine {
  public:
-  /// Config, weights and backend must outlive the engine. kOutOfMemory and kInvalidArgument say
-  /// what would fit.
+  /// Config, weights (resident in the backend) and backend must outlive the engine. kOutOfMemory
+  /// and kInvalidArgument say what would fit. On a backend with memory of its own, the KV cache is
+  /// cut to what weights and scratch leave there, but for a reserve.
   static Result<std::unique_ptr<Engine>> create(
       const model::Config& config,
       const model::Weights& weights,
@@ -56,6 +66,14 @@ class Engine {
 
   GeneratorStatus status() const;
 
+  const MemoryUse& memory() const { return memory_; }
+
+  /// Time spent on choosing tokens so far. On a device it begins with waiting for the logits.
+  double choosing_seconds() const { return choosing_seconds_; }
+
+  /// The longest prompt and answer together, in tokens, that context and cache hold.
+  int longest_sequence() const { return longest_sequence_; }
+
   /// Sequences that run at once.
   int max_sequences() const { return options_.max_sequences; }
 
@@ -65,13 +83,14 @@ class Engine {
       const EngineOptions& options,
       kernels::Backend& backend,
       ModelRunner runner,
-      model::KvCacheSize blocks
+      const MemoryUse& memory
   );
 
   std::vector<int> snapshot_positions(const Request& request) const;
   void commit(std::span<const ScheduledSequence> step, tensor::View logits);
   void fill_masks();
-  void sample(tensor::View logits);
+  void choose(tensor::View logits);
+  void choose_on_host(tensor::View logits);
   void accept(Sequence& sequence, Output& output) const;
 
   /// A sequence that gets a token in this step.
@@ -84,20 +103,24 @@ class Engine {
   model::Config config_;
   EngineOptions options_;
   kernels::Backend* backend_;
-  int longest_sequence_;  // what context and cache can hold
+  MemoryUse memory_;
+  int longest_sequence_;
   BlockPool full_;
   BlockPool sliding_;
   PrefixCache cache_;
   Scheduler scheduler_;
   ModelRunner runner_;
   ThreadPool sampling_pool_;
-  std::vector<SamplerScratch> scratch_;  // [sampling threads]
-  std::vector<Row> rows_;                // [rows of logits]
-  std::vector<std::uint64_t> masks_;     // [max_sequences, vocab_size / 64]
-  std::vector<Output> outputs_;          // as rows_
+  std::vector<ChoiceScratch> scratch_;           // [sampling threads]
+  std::vector<Row> rows_;                        // [rows of logits]
+  std::vector<std::uint64_t> masks_;             // [max_sequences, vocab_size / 64]
+  std::vector<kernels::SampleRow> sample_rows_;  // as rows_
+  std::vector<SampledToken> sampled_;            // as rows_
+  std::vector<Output> outputs_;                  // as rows_
   SequenceId next_id_ = 1;
   std::uint64_t num_generated_ = 0;
   std::uint64_t num_steps_ = 0;
+  double choosing_seconds_ = 0;
   std::uint64_t num_cancelled_ = 0;
 };
 

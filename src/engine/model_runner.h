@@ -19,6 +19,8 @@ class ModelRunner {
   /// backend's memory and valid until the next call.
   tensor::View run(std::span<const ScheduledSequence> step);
 
+  model::KvCacheSize cache_size() const { return cache_.size(); }
+
  private:
   void prepare(std::span<const ScheduledSequence> step);
 

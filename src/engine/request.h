@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/token_id.h"
-#include "engine/sampler.h"
 #include "engine/sampling_params.h"
+#include "engine/token_choice.h"
 #include "engine/token_mask.h"
 
 namespace gossamer::engine {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/sampler.h"
+#include "engine/logits.h"
 #include "kernels/backend.h"
 #include "model/config.h"
 #include "model/weights.h"

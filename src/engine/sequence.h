@@ -9,6 +9,7 @@
 
 #include "engine/block_tables.h"
 #include "engine/request.h"
+#include "engine/sampler.h"
 
 namespace gossamer::engine {
 

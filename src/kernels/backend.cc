@@ -37,6 +37,10 @@ Result<ResidentWeights> Backend::load(const Weights& host, const LoadProgress& /
   return ResidentWeights{host, {}};
 }
 
+Result<double> Backend::measure_read_bandwidth() {
+  return make_error(ErrorCode::kUnsupported, "{} does not measure its memory", name());
+}
+
 Step Backend::begin_step(const StepInputs& inputs) {
   return {
       .tokens = host_view(inputs.tokens),

@@ -146,6 +146,16 @@ class Backend {
   /// call.
   virtual View read(View from) { return from; }
 
+  /// Waits until every operation is complete.
+  virtual void synchronize() {}
+
+  /// Tokens of a step beyond which prompts are read hardly faster.
+  virtual int preferred_step_tokens() const { return 512; }
+
+  /// The rate, in bytes a second, at which memory that no cache holds can be read, measured now.
+  /// kUnsupported where it bounds nothing.
+  virtual Result<double> measure_read_bandwidth();
+
   /// Sizes the scratch for steps within the limits. Call once, before the first operation.
   virtual Status reserve(const StepLimits& limits) = 0;
 

@@ -39,6 +39,8 @@ class ActivationPool {
   /// Views for a step of num_tokens.
   Activations first(int num_tokens) const;
 
+  std::size_t size_bytes() const { return buffer_->size_bytes(); }
+
   /// [num_rows, hidden_size]: the rows whose logits are wanted, of the activation dtype before the
   /// final norm, and of the operand dtype after it.
   tensor::MutableView logit_x(int num_rows) const { return logit_x_.rows(0, num_rows); }

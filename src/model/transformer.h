@@ -35,6 +35,9 @@ class Transformer {
   /// call.
   tensor::View forward(const Batch& batch, const KvCache& cache);
 
+  /// Bytes of the activations, without what the backend reserved.
+  std::size_t activation_bytes() const { return pool_.size_bytes(); }
+
  private:
   Transformer(
       const Config& config, const Weights& weights, kernels::Backend& backend, ActivationPool pool

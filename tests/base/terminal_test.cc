@@ -31,6 +31,14 @@ TEST(TerminalTest, SizesAreWrittenInDecimalUnits) {
   EXPECT_EQ(format_count(20'914'757'184), "20.91 B");
 }
 
+TEST(TerminalTest, AllDigitsOfACountAreGroupedInThrees) {
+  EXPECT_EQ(format_grouped(0), "0");
+  EXPECT_EQ(format_grouped(999), "999");
+  EXPECT_EQ(format_grouped(1000), "1,000");
+  EXPECT_EQ(format_grouped(131'072), "131,072");
+  EXPECT_EQ(format_grouped(1'713'024), "1,713,024");
+}
+
 TEST(TerminalTest, ANumberThatRoundsUpToTheNextUnitUsesIt) {
   EXPECT_EQ(format_bytes(999'990), "999.99 kB");
   EXPECT_EQ(format_bytes(999'996), "1.00 MB");

@@ -16,6 +16,7 @@ namespace {
 
 using nlohmann::json;
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -211,7 +212,8 @@ TEST(ScoreTest, TextFormTellsThePerplexity) {
 
 TEST(BenchTest, ReportsSpeedAndBandwidth) {
   const Outcome outcome =
-      run("gossamer bench --prompt 32 --generate 8 --batch 2 --repeat 2 --json");
+      run("gossamer bench --prompt 32 --generate 8 --batch 2 --repeat 2 --backend cpu --profile "
+          "--json 2>/dev/null");
   ASSERT_EQ(outcome.status, 0) << outcome.output;
   const json report = json::parse(outcome.output);
   EXPECT_GT(report["prefill_tokens_per_second"]["min"], 0);
@@ -219,6 +221,45 @@ TEST(BenchTest, ReportsSpeedAndBandwidth) {
       report["decode_tokens_per_second"]["max"], report["decode_tokens_per_second"]["median"]
   );
   EXPECT_GT(report["read_bandwidth_gb_per_second"], 0);
+  EXPECT_EQ(report["context"], 32);
+  EXPECT_GT(report["memory"]["kv_cache_tokens"], 64);
+  EXPECT_GT(report["choosing_share"], 0);
+  EXPECT_LT(report["choosing_share"], 1);
+  const json& decode = report["decode_profile"];
+  EXPECT_EQ(decode["steps"], 8);
+  double seconds = 0;
+  double bytes = 0;
+  for (const json& op : decode["operations"]) {
+    seconds += op["seconds"].get<double>();
+    bytes += op["bytes"].get<double>();
+  }
+  EXPECT_LE(seconds, decode["seconds"].get<double>());
+  EXPECT_GT(bytes, 8 * report["decode_bytes_per_step"].get<double>());
+}
+
+TEST(BenchTest, TellsWhereMemoryAndTimeGo) {
+  const Outcome outcome =
+      run("gossamer bench --prompt 16 --context 100 --generate 4 --repeat 1 --backend cpu --profile"
+      );
+  ASSERT_EQ(outcome.status, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, ContainsRegex("memory: weights 14.[0-9]+ MB, KV cache .* tokens"));
+  EXPECT_THAT(outcome.output, HasSubstr("decode, 4 after 100"));
+  EXPECT_THAT(outcome.output, ContainsRegex("project_qkv +8 "));
+  EXPECT_THAT(outcome.output, ContainsRegex("moe +8 "));
+}
+
+TEST(BenchTest, MoreThanTheModelTakesIsRefused) {
+  const Outcome outcome = run("gossamer bench --context 131072");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("this model takes "));
+}
+
+TEST(BackendTest, CudaWithoutADeviceIsAnErrorThatSaysWhy) {
+  if (run("gossamer --version | grep -q '^device '").status == 0) GTEST_SKIP() << "has a device";
+  const Outcome outcome = run("gossamer generate -p hello --backend cuda");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.output, ContainsRegex("without CUDA|no NVIDIA driver|no device|CUDA"));
+  EXPECT_EQ(run("gossamer generate -p hello --device -1").status, 2);
 }
 
 }  // namespace

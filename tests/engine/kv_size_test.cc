@@ -57,6 +57,33 @@ TEST(KvSizeTest, WithoutAPrefixCacheABudgetIsNotUsedBeyondNeed) {
   EXPECT_EQ(size->full_blocks, 40);
 }
 
+TEST(KvSizeTest, FreeMemoryCutsWhatWasNotAskedFor) {
+  const EngineOptions options{.context_length = 4096, .max_sequences = 4};
+  const std::uint64_t free_bytes = std::uint64_t{500} * kFullBlockBytes + 7;
+  const auto cut = choose_kv_size(config(), options, DType::kF32, free_bytes);
+  ASSERT_TRUE(cut.ok());
+  EXPECT_EQ(cut->sliding_blocks, 72);
+  EXPECT_EQ(cut->full_blocks, 500 - 72);
+  const auto whole = choose_kv_size(config(), options, DType::kF32, std::uint64_t{1} << 40U);
+  ASSERT_TRUE(whole.ok());
+  EXPECT_EQ(whole->full_blocks, 4 * 256);
+}
+
+TEST(KvSizeTest, MoreThanIsFreeIsRefusedWithBothNumbers) {
+  const auto size = choose_kv_size(
+      config(),
+      {.context_length = 4096, .max_sequences = 4, .kv_cache_bytes = 200'000'000},
+      DType::kF32,
+      100'000'000
+  );
+  ASSERT_FALSE(size.ok());
+  EXPECT_EQ(size.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_THAT(size.error().message, HasSubstr("100.00 MB of memory are free"));
+  const auto none = choose_kv_size(config(), {.context_length = 4096}, DType::kF32, 1000000);
+  ASSERT_FALSE(none.ok());
+  EXPECT_THAT(none.error().message, HasSubstr("the KV cache has 1000000 bytes"));
+}
+
 TEST(KvSizeTest, TooLittleIsRefusedWithWhatWouldDo) {
   const auto bytes =
       choose_kv_size(config(), {.context_length = 4096, .kv_cache_bytes = 1000000}, DType::kF32);

@@ -7,6 +7,9 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <tuple>
+
+#include "engine/token_choice.h"
 
 namespace gossamer::engine {
 namespace {
@@ -19,8 +22,10 @@ const std::vector<float> kLogits = {0.0F, 1.0F, 2.0F, 3.0F, 2.0F, 1.0F, 0.0F, -1
 SampledToken sample(
     Sampler& sampler, std::span<const float> logits, std::span<const std::uint64_t> allowed = {}
 ) {
-  SamplerScratch scratch;
-  return sampler.sample(logits, allowed, scratch);
+  ChoiceScratch scratch;
+  SampledToken chosen = choose_token(logits, sampler.next_row(allowed), scratch);
+  sampler.accept(chosen.token);
+  return chosen;
 }
 
 /// How often each token comes, as a share of `draws`.
@@ -29,7 +34,7 @@ std::map<TokenId, double> shares(
 ) {
   std::map<TokenId, double> shares;
   for (int i = 0; i < draws; ++i) {
-    Sampler sampler(params, static_cast<int>(logits.size()), static_cast<std::uint64_t>(i));
+    Sampler sampler(params, static_cast<std::uint64_t>(i));
     shares[sample(sampler, logits).token] += 1.0 / draws;
   }
   return shares;
@@ -50,7 +55,7 @@ double softmax(const std::vector<float>& logits, std::size_t token, double tempe
 TEST(SamplerTest, TemperatureZeroTakesTheLikeliestAndTheLowestOfEquals) {
   SamplingParams params;
   params.temperature = 0;
-  Sampler sampler(params, kVocab, 1);
+  Sampler sampler(params, 1);
   EXPECT_EQ(sample(sampler, kLogits).token, 3U);
   EXPECT_EQ(sample(sampler, std::vector<float>{1, 5, 5, 5, 0, 0, 0, 0}).token, 1U);
 }
@@ -70,10 +75,10 @@ TEST(SamplerTest, DrawsInProportionAtEveryTemperature) {
 TEST(SamplerTest, TheSameSeedGivesTheSameTokens) {
   SamplingParams params;
   params.seed = 99;
-  Sampler first(params, kVocab, 1);
-  Sampler second(params, kVocab, 2);
+  Sampler first(params, 1);
+  Sampler second(params, 2);
   params.seed = 100;
-  Sampler other(params, kVocab, 1);
+  Sampler other(params, 1);
   int differences = 0;
   for (int i = 0; i < 200; ++i) {
     const TokenId token = sample(first, kLogits).token;
@@ -118,14 +123,14 @@ TEST(SamplerTest, FrequencyAndPresencePenaltiesCountTheOutput) {
   SamplingParams params;
   params.temperature = 0;
   params.presence_penalty = 1.5;
-  Sampler presence(params, kVocab, 1);
+  Sampler presence(params, 1);
   EXPECT_EQ(sample(presence, kLogits).token, 3U);  // 3 -> 1.5
   EXPECT_EQ(sample(presence, kLogits).token, 2U);  // 2 -> 0.5
   EXPECT_EQ(sample(presence, kLogits).token, 4U);
   EXPECT_EQ(sample(presence, kLogits).token, 3U);  // once only, however often it came
   params.presence_penalty = 0;
   params.frequency_penalty = 0.75;
-  Sampler frequency(params, kVocab, 1);
+  Sampler frequency(params, 1);
   std::vector<TokenId> tokens;
   for (int i = 0; i < 5; ++i) tokens.push_back(sample(frequency, kLogits).token);
   EXPECT_THAT(tokens, ElementsAre(3, 3, 2, 4, 3));  // 3; 2.25; 1.5 < 2
@@ -135,10 +140,50 @@ TEST(SamplerTest, RepetitionPenaltySeesThePromptToo) {
   SamplingParams params;
   params.temperature = 0;
   params.repetition_penalty = 4;
-  Sampler sampler(params, kVocab, 1);
+  Sampler sampler(params, 1);
   sampler.observe_prompt(std::vector<TokenId>{3, 2});
   EXPECT_EQ(sample(sampler, kLogits).token, 4U);
   EXPECT_EQ(sample(sampler, kLogits).token, 1U);
+}
+
+TEST(SamplerTest, TheNumberFallsOnTokensInOrderOfTheirIds) {
+  const std::vector<float> logits = {2.0F, 0.0F, 3.0F, 2.0F};  // of weights e^-1, e^-3, 1, e^-1
+  for (const auto& [top_k, top_p, min_p] :
+       {std::tuple(3, 1.0, 0.0), std::tuple(0, 0.9, 0.0), std::tuple(0, 1.0, 0.1)}) {
+    ChoiceScratch scratch;
+    std::vector<TokenId> tokens;
+    for (const double number : {0.0, 0.2, 0.22, 0.78, 0.8, 0.999}) {
+      const kernels::SampleRow row{
+          .top_k = top_k, .top_p = top_p, .min_p = min_p, .number = number};
+      tokens.push_back(choose_token(logits, row, scratch).token);
+    }
+    EXPECT_THAT(tokens, ElementsAre(0, 0, 2, 2, 3, 3)) << top_k << ", " << top_p << ", " << min_p;
+  }
+}
+
+TEST(SamplerTest, ARowTellsTheHistoryOfEachTokenOnce) {
+  SamplingParams params;
+  params.repetition_penalty = 2;
+  params.logit_bias = {{3, 1.5}, {5, -1.0}};
+  Sampler sampler(params, 1);
+  sampler.observe_prompt(std::vector<TokenId>{3, 4, 4});
+  sampler.accept(4);
+  sampler.accept(6);
+  sampler.accept(6);
+  std::map<TokenId, std::tuple<int, int, float>> told;
+  const auto adjustments = sampler.next_row({}).adjustments;
+  for (const kernels::LogitAdjustment& a : adjustments) told[a.token] = {a.count, a.seen, a.bias};
+  EXPECT_EQ(told.size(), adjustments.size());
+  const std::map<TokenId, std::tuple<int, int, float>> expected = {
+      {3, {0, 1, 1.5F}}, {4, {1, 1, 0.0F}}, {5, {0, 0, -1.0F}}, {6, {2, 1, 0.0F}}};
+  EXPECT_EQ(told, expected);
+}
+
+TEST(SamplerTest, WithoutPenaltiesAndBiasThereIsNothingToAdjust) {
+  Sampler sampler({}, 1);
+  sampler.observe_prompt(std::vector<TokenId>{1, 2});
+  sampler.accept(3);
+  EXPECT_TRUE(sampler.next_row({}).adjustments.empty());
 }
 
 TEST(SamplerTest, LogitBiasRaisesAndForbids) {
@@ -156,7 +201,7 @@ TEST(SamplerTest, AMaskedTokenNeverComes) {
   params.temperature = 50;
   std::set<TokenId> tokens;
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
-    Sampler sampler(params, kVocab, seed);
+    Sampler sampler(params, seed);
     tokens.insert(sample(sampler, kLogits, odd).token);
   }
   EXPECT_THAT(tokens, ElementsAre(1, 3, 5, 7));
@@ -167,7 +212,7 @@ TEST(SamplerTest, LogprobsAreTheModelsOwn) {
   params.temperature = 0.1;
   params.logit_bias = {{0, 50.0}};
   params.top_logprobs = 3;
-  Sampler sampler(params, kVocab, 1);
+  Sampler sampler(params, 1);
   const SampledToken sampled = sample(sampler, kLogits);
   EXPECT_EQ(sampled.token, 0U);
   EXPECT_NEAR(sampled.logprob, std::log(softmax(kLogits, 0, 1)), 1e-9);
@@ -186,14 +231,14 @@ TEST(SamplerTest, TheReleasedVocabularyIsDrawnWithoutSortingAway) {
   params.top_p = 0.9;
   params.top_k = 1000;
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
-    Sampler sampler(params, static_cast<int>(logits.size()), seed);
+    Sampler sampler(params, seed);
     EXPECT_GT(logits[sample(sampler, logits).token], 10.0F);
   }
 }
 
 TEST(SamplerTest, NanLogitsDoNotCrash) {
   const std::vector<float> logits(kVocab, std::numeric_limits<float>::quiet_NaN());
-  Sampler sampler({}, kVocab, 1);
+  Sampler sampler({}, 1);
   EXPECT_LT(sample(sampler, logits).token, static_cast<TokenId>(kVocab));
 }
 

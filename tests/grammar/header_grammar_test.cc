@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/sampler.h"
+#include "engine/token_choice.h"
 #include "grammar/header_mask.h"
 #include "harmony/stream_parser.h"
 
@@ -233,11 +234,11 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
   const auto grammar = grammar_of(rules_with_tools());
   std::vector<float> logits(encoding().tokenizer().vocab_size());
   std::vector<std::uint64_t> allowed((logits.size() + 63) / 64);
-  engine::SamplerScratch scratch;
+  engine::ChoiceScratch scratch;
   engine::SamplingParams params;
   params.temperature = 1.5;
   for (int i = 0; i < 10; ++i) {
-    engine::Sampler sampler(params, static_cast<int>(logits.size()), i);
+    engine::Sampler sampler(params, i);
     HeaderMask mask(grammar);
     std::vector<TokenId> turn;
     while (!mask.is_over()) {
@@ -247,7 +248,8 @@ TEST(HeaderGrammarTest, TurnsSampledFromRandomLogitsAtAHighTemperatureAreWellFor
       }
       const bool is_masked = mask.fill(allowed);
       const std::span<const std::uint64_t> words(allowed.data(), is_masked ? allowed.size() : 0);
-      turn.push_back(sampler.sample(logits, words, scratch).token);
+      turn.push_back(engine::choose_token(logits, sampler.next_row(words), scratch).token);
+      sampler.accept(turn.back());
       mask.accept(turn.back());
     }
     expect_well_formed(turn);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/read_bandwidth.h"
 #include "kernels/host_indices.h"
 
 namespace gossamer::kernels::cpu {
@@ -16,6 +17,9 @@ namespace {
 constexpr std::size_t kRowsPerTask = 48;
 // A loop over fewer floats than this is not worth waking threads for.
 constexpr std::int64_t kMinParallelFloats = 16384;
+// Several times any last-level cache that we know of.
+constexpr std::size_t kBandwidthBytes = std::size_t{2} << 30U;
+constexpr int kBandwidthPasses = 4;
 
 std::size_t num_chunks(std::size_t rows) {
   return (rows + kRowsPerTask - 1) / kRowsPerTask;
@@ -64,6 +68,10 @@ std::string CpuBackend::description() const {
 Result<std::unique_ptr<tensor::Buffer>> CpuBackend::allocate(std::size_t size_bytes) {
   GOSSAMER_ASSIGN_OR_RETURN(auto buffer, tensor::HostBuffer::allocate(size_bytes));
   return std::unique_ptr<tensor::Buffer>(std::move(buffer));
+}
+
+Result<double> CpuBackend::measure_read_bandwidth() {
+  return cpu::measure_read_bandwidth(pool_, kBandwidthBytes, kBandwidthPasses);
 }
 
 Status CpuBackend::reserve(const StepLimits& limits) {

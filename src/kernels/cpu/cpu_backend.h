@@ -13,7 +13,7 @@ namespace gossamer::kernels::cpu {
 /// packed MXFP4), vector instructions chosen at run time. Results do not depend on batch
 /// composition, chunking or the number of threads, to the last bit; they do depend on the
 /// instruction set, by rounding.
-class CpuBackend final : public Backend {
+class CpuBackend : public Backend {
  public:
   /// num_threads: at least 1, the caller's thread included.
   explicit CpuBackend(int num_threads);
@@ -23,6 +23,7 @@ class CpuBackend final : public Backend {
   DType activation_dtype() const override { return DType::kF32; }
 
   Result<std::unique_ptr<tensor::Buffer>> allocate(std::size_t size_bytes) override;
+  Result<double> measure_read_bandwidth() override;
   Status reserve(const StepLimits& limits) override;
 
   void embed(View tokens, View embedding, MutableView x) override;

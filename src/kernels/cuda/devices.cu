@@ -15,7 +15,7 @@ Error no_device(cudaError_t status) {
     int driver = 0;
     if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
       return make_error(
-          ErrorCode::kUnsupported, "no NVIDIA driver on this machine (libcuda.so.1 is not found)"
+          ErrorCode::kNotFound, "no NVIDIA driver on this machine (libcuda.so.1 is not found)"
       );
     }
     return make_error(

@@ -22,8 +22,8 @@ struct CudaDevice {
 std::string cuda_version();
 
 /// The CUDA devices of this machine, at least one. The error says why there is none: built without
-/// CUDA, no driver, a driver older than the toolkit, no device. Creates no context on any device.
-/// Any thread.
+/// CUDA, a driver older than the toolkit (kUnsupported); no driver, no device (kNotFound). Creates
+/// no context on any device. Any thread.
 Result<std::vector<CudaDevice>> list_cuda_devices();
 
 }  // namespace gossamer::kernels::cuda
