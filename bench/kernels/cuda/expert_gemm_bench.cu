@@ -84,17 +84,21 @@ struct Routing {
   }
 };
 
-using Launch = void (*)(const ExpertGemmArgs&, cudaStream_t);
+using Launch = void (*)(const ExpertGemmArgs&, int, const GemmDevice&, cudaStream_t);
 
-void launch_stream(const ExpertGemmArgs& args, cudaStream_t stream) {
-  const int tile_pairs = expert_tile_pairs(args.num_pairs, args.num_experts);
-  launch_expert_gemm_stream(args, std::min(tile_pairs, 32), gemm_device(), stream);
-}
+/// A kernel and its tiles; none is what is planned.
+struct Kernel {
+  Launch launch = nullptr;
+  int tile_pairs = 0;
 
-void launch_tiled(const ExpertGemmArgs& args, cudaStream_t stream) {
-  const int tile_pairs = expert_tile_pairs(args.num_pairs, args.num_experts);
-  launch_expert_gemm_tiled(args, tile_pairs, gemm_device(), stream);
-}
+  void run(const ExpertGemmArgs& args, cudaStream_t stream) const {
+    if (launch == nullptr) {
+      launch_expert_gemm(args, stream);
+    } else {
+      launch(args, tile_pairs, gemm_device(), stream);
+    }
+  }
+};
 
 void print(const char* name, double us, double bytes, double flops, const Ceilings& ceilings) {
   std::printf(
@@ -113,8 +117,7 @@ void measure(
     const Ceilings& ceilings,
     int num_tokens,
     int num_experts,
-    const char* kernel,
-    Launch launch
+    const Kernel& kernel
 ) {
   const Routing routing(num_tokens, num_experts);
   const auto num_pairs = static_cast<int>(routing.ids.size());
@@ -124,7 +127,12 @@ void measure(
   );
   const ExpertGroups groups = expert_groups_at(memory.groups, num_pairs, num_experts);
   const double group_us = time_us(10, [&](int, cudaStream_t stream) {
-    launch_group_by_expert({memory.ids, groups, num_pairs, num_experts}, stream);
+    const GroupByExpertArgs args{memory.ids, groups, num_pairs, num_experts};
+    if (kernel.launch == nullptr) {
+      launch_group_by_expert(args, stream);
+    } else {
+      launch_group_by_expert(args, kernel.tile_pairs, stream);
+    }
   });
   ExpertGemmArgs gate_up{
       .x = memory.x,
@@ -153,16 +161,24 @@ void measure(
   };
   const double gate_up_us = time_us(2 * layers, [&](int call, cudaStream_t stream) {
     gate_up.weight = memory.gate_up + first_expert(call) * memory.gate_up_bytes;
-    launch(gate_up, stream);
+    kernel.run(gate_up, stream);
   });
   const double down_us = time_us(2 * layers, [&](int call, cudaStream_t stream) {
     down.weight = memory.down + first_expert(call) * memory.down_bytes;
-    launch(down, stream);
+    kernel.run(down, stream);
   });
   const double used = routing.used;
   const double flops = 2.0 * num_pairs * kHidden * kHidden;
+  const char* name = kernel.launch == nullptr                     ? "planned"
+                     : kernel.launch == launch_expert_gemm_stream ? "stream"
+                                                                  : "tiled";
   std::printf(
-      "%3d experts %5d tokens %-6s group %5.2f us", num_experts, num_tokens, kernel, group_us
+      "%3d experts %5d tokens %7s %3d group %5.2f us",
+      num_experts,
+      num_tokens,
+      name,
+      kernel.launch == nullptr ? expert_tile_pairs(num_pairs, num_experts) : kernel.tile_pairs,
+      group_us
   );
   print(
       "gate/up", gate_up_us, used * static_cast<double>(memory.gate_up_bytes), 2 * flops, ceilings
@@ -179,14 +195,17 @@ void run(bool all) {
   std::printf("ceilings: %.0f GB/s, %.0f TFLOP/s\n", ceilings.gbs, ceilings.tflops);
   for (const int num_experts : {32, 128}) {
     for (const int num_tokens : {1, 2, 4, 8, 16, 32, 64, 128, 512, 2048, 8192}) {
-      measure(memory, ceilings, num_tokens, num_experts, "", launch_expert_gemm);
+      measure(memory, ceilings, num_tokens, num_experts, {});
     }
     if (!all) continue;
-    for (const int num_tokens : {4, 8, 16, 32, 64, 128, 512}) {
-      if (expert_tile_pairs(num_tokens * 4, num_experts) <= kMaxExpertStreamPairs) {
-        measure(memory, ceilings, num_tokens, num_experts, "stream", launch_stream);
+    for (const int num_tokens : {8, 32, 64, 128, 256, 512, 2048, 8192}) {
+      for (const int pairs : {8, 16, 32, 64, 128, 256}) {
+        const int mean = num_tokens * 4 / num_experts;
+        if (pairs < mean / 2 || pairs > 16 * mean) continue;
+        const auto launch =
+            pairs <= kMaxExpertStreamPairs ? launch_expert_gemm_stream : launch_expert_gemm_tiled;
+        measure(memory, ceilings, num_tokens, num_experts, {launch, pairs});
       }
-      measure(memory, ceilings, num_tokens, num_experts, "tiled", launch_tiled);
     }
   }
 }

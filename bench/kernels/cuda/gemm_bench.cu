@@ -37,7 +37,7 @@ struct Memory {
   std::byte* weights = bench_allocate<std::byte>(kWeightBytes);
   __nv_bfloat16* x = bench_allocate<__nv_bfloat16>(std::size_t{kMaxTokens} * kMaxColumns);
   __nv_bfloat16* bias = bench_allocate<__nv_bfloat16>(kMaxRows);
-  std::byte* y = bench_allocate<std::byte>(std::size_t{64} * kMaxRows * 4);
+  std::byte* y = bench_allocate<std::byte>(std::size_t{128} * kMaxRows * 4);  // or 8192 * 5120 * 2
   std::byte* scratch = bench_allocate<std::byte>(gemm_scratch_bytes());
 
   Memory() {

@@ -33,7 +33,7 @@ inline constexpr int kMinDecodeKeys = 128;
 inline constexpr int kMaxDecodeBlocks = 32;
 inline constexpr int kPrefillRows = 128;  // query rows of a thread block: tokens x heads
 /// Thread blocks for prefill that a multiprocessor runs at once.
-inline constexpr int kResidentPrefillBlocks = 3;
+inline constexpr int kResidentPrefillBlocks = 2;
 
 /// Positions [first, end).
 struct KeyRange {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/expert_groups.cuh"
+#include "kernels/cuda/expert_kernels.cuh"
 #include "kernels/cuda/expert_plan.h"
 #include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/packed_weights.h"
@@ -144,12 +145,15 @@ ExpertGroups expert_groups_at(std::byte* memory, std::int64_t max_pairs, int num
   return groups;
 }
 
-void launch_group_by_expert(const GroupByExpertArgs& args, cudaStream_t stream) {
+void launch_group_by_expert(const GroupByExpertArgs& args, int tile_pairs, cudaStream_t stream) {
   if (args.num_pairs == 0) return;
   const int num_warps = std::clamp((args.num_pairs + 31) / 32, kMaxExperts / 32, kMaxWarps);
-  const int tile_pairs = expert_tile_pairs(args.num_pairs, args.num_experts);
   group_by_expert_kernel<<<1, num_warps * 32, 0, stream>>>(args, tile_pairs);
   check(cudaGetLastError(), "group_by_expert_kernel");
+}
+
+void launch_group_by_expert(const GroupByExpertArgs& args, cudaStream_t stream) {
+  launch_group_by_expert(args, expert_tile_pairs(args.num_pairs, args.num_experts), stream);
 }
 
 }  // namespace gossamer::kernels::cuda

@@ -54,9 +54,9 @@ constexpr std::int64_t stream_row_bytes(std::int64_t columns) {
   return columns * 2 + 16;  // the 16 move rows to different banks
 }
 constexpr std::int64_t stream_shared_bytes(int num_tokens, std::int64_t columns) {
-  return num_tokens * stream_row_bytes(columns) +
-         std::int64_t{kStreamThreads} * kStreamStages * 16 +
-         std::int64_t{2} * (kStreamThreads / 32) * 8 * num_tokens * 4;
+  constexpr std::int64_t kSlots = std::int64_t{kStreamThreads} * kStreamStages * 16;
+  const std::int64_t sums = std::int64_t{2} * kStreamThreads / 32 * num_tokens * 12 * 4;
+  return kSlots + sums + num_tokens * stream_row_bytes(columns);
 }
 
 }  // namespace gossamer::kernels::cuda

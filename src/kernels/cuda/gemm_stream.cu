@@ -1,9 +1,9 @@
 // Y[t, r] = sum_k X[t, k] W[r, k] + bias[r] for at most 16 tokens.
 //
-// A block keeps the tokens in shared memory and takes every gridDim.x-th 8 rows. Its warps share
-// the columns of these rows, a unit of 32 at a time, and add up what they have at the end. Each
-// thread copies its own 16 bytes of a unit into its own slots of shared memory, several units
-// ahead, across rows: nothing but the sum needs a barrier. Bound by reading the weights, once.
+// The rows are taken 8 at a time by the groups of all blocks in turn, a warp's step is a unit of 32
+// columns. Each thread copies its own 16 bytes of a unit into its own slots of shared memory,
+// kStages units ahead, across rows: nothing but the sums needs a barrier. The lower half of
+// operand A is zero. Bound by reading the weights, once.
 
 #include <algorithm>
 
@@ -14,40 +14,20 @@
 #include "kernels/cuda/ptx/cp_async.cuh"
 #include "kernels/cuda/ptx/ldmatrix.cuh"
 #include "kernels/cuda/ptx/mma.cuh"
+#include "kernels/cuda/stream_group.cuh"
 
 namespace gossamer::kernels::cuda {
 namespace {
 
-constexpr int kThreads = kStreamThreads;
-constexpr int kWarps = kThreads / 32;
-constexpr int kStages = kStreamStages;
 constexpr int kRows = kPackedRows;
-static_assert(kUnitBytes == 32 * 16);
-static_assert(kRows * 16 <= kThreads, "a thread adds up one output");
+constexpr int kStages = kStreamStages;
+static_assert(kUnitBytes == 32 * 16 && kStreamThreads == kStreamBlockThreads);
 
-/// Which unit comes next: the block's warps take the units of 8 rows in turn.
-struct Cursor {
-  int row_group;  // 8 rows of W
-  int unit;
-
-  __device__ Cursor(int warp) : row_group(static_cast<int>(blockIdx.x)), unit(warp) {}
-
-  /// Returns whether the rows' units are all taken.
-  __device__ bool advance(int num_units, int warp) {
-    unit += kWarps;
-    if (unit < num_units) return false;
-    unit = warp;
-    row_group += static_cast<int>(gridDim.x);
-    return true;
-  }
-};
-
-template <int kTokenTiles>
 __device__ void load_tokens(const GemmArgs& args, std::uint32_t tokens) {
   const int row_chunks = args.columns / 8;
-  const int num_chunks = min(args.num_tokens, kTokenTiles * 8) * row_chunks;
+  const int num_chunks = args.num_tokens * row_chunks;
   const int row_bytes = static_cast<int>(stream_row_bytes(args.columns));
-  for (int i = static_cast<int>(threadIdx.x); i < num_chunks; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < num_chunks; i += kStreamBlockThreads) {
     const int token = i / row_chunks;
     const int chunk = i % row_chunks;
     ptx::copy_async(
@@ -71,82 +51,70 @@ __device__ __forceinline__ void multiply_unit(
   }
 }
 
-/// Adds up the warps' sums of 8 rows in a fixed order, and stores them. `partial` is
-/// [kWarps][kRows][kTokenTiles * 8]; it may be written again after the next call's barrier.
 template <int kTokenTiles>
-__device__ void finish_rows(
-    const GemmArgs& args, int first_row, float (&sums)[kTokenTiles][4], float* partial
-) {
-  constexpr int kTokens = kTokenTiles * 8;
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  float* mine = partial + (warp * kRows + lane / 4) * kTokens + lane % 4 * 2;
-#pragma unroll
-  for (int i = 0; i < kTokenTiles; ++i) {
-    *reinterpret_cast<float2*>(mine + i * 8) = make_float2(sums[i][0], sums[i][1]);
-    for (float& sum : sums[i]) sum = 0;
-  }
-  __syncthreads();
-  if (threadIdx.x >= kRows * kTokens) return;
-  const int token = static_cast<int>(threadIdx.x) / kRows;
-  const int row = static_cast<int>(threadIdx.x) % kRows;
-  if (token >= args.num_tokens || first_row + row >= args.rows) return;
-  float sum = 0;
-#pragma unroll
-  for (int w = 0; w < kWarps; ++w) sum += partial[(w * kRows + row) * kTokens + token];
-  store_gemm(args, token, first_row + row, sum);
-}
-
-template <int kTokenTiles>
-__global__ void __launch_bounds__(kThreads, 1) gemm_stream_kernel(GemmArgs args) {
-  extern __shared__ uint4 shared[];
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
+__global__ void __launch_bounds__(kStreamBlockThreads, 1) gemm_stream_kernel(GemmArgs args) {
+  using Sums = StreamSums<kRows, kTokenTiles>;
+  extern __shared__ uint4 shared[];  // slots of all threads, sums of the groups, tokens
+  const StreamPlace place;
   const int num_units = args.columns / kUnitColumns;
   const auto row_units = static_cast<int>(units_per_row(args.columns));
-  const int num_groups = (args.rows + kRows - 1) / kRows;
+  const int num_items = (args.rows + kRows - 1) / kRows;
   const int row_bytes = static_cast<int>(stream_row_bytes(args.columns));
 
-  constexpr int kPartialFloats = kWarps * kRows * kTokenTiles * 8;
-  uint4* const slots = shared + threadIdx.x;  // kThreads apart
-  auto* const partial = reinterpret_cast<float*>(shared + kThreads * kStages);
+  uint4* const slots = shared + threadIdx.x;  // kStreamBlockThreads apart
+  auto* const sums_memory = reinterpret_cast<float*>(shared + kStreamBlockThreads * kStages);
+  Sums group_sums(sums_memory + place.group * Sums::kBytes / 4, place);
   const std::uint32_t slots_address = ptx::shared_address(slots);
-  const std::uint32_t tokens = ptx::shared_address(partial + 2 * kPartialFloats);
-  const std::uint32_t lane_tokens = tokens + lane % 8 * row_bytes + lane / 8 * 16;
+  const std::uint32_t tokens =
+      ptx::shared_address(sums_memory) + kStreamGroups * static_cast<std::uint32_t>(Sums::kBytes);
+  const std::uint32_t lane_tokens = tokens + place.lane % 8 * row_bytes + place.lane / 8 * 16;
 
-  const auto* weight = reinterpret_cast<const uint4*>(args.weight) + lane;
-  Cursor ahead(warp);
+  // Items are numbered by group, then block: neighbouring blocks read neighbouring rows.
+  const auto row_group = [](int item) {
+    return item / kStreamGroups * static_cast<int>(gridDim.x * kStreamGroups) +
+           item % kStreamGroups * static_cast<int>(gridDim.x) + static_cast<int>(blockIdx.x);
+  };
+  const auto* weight = reinterpret_cast<const uint4*>(args.weight) + place.lane;
+  StreamCursor ahead{place.group, place.warp};
   const auto start_copy = [&](int stage) {
-    if (ahead.row_group < num_groups && ahead.unit < num_units) {
-      const std::int64_t unit = std::int64_t{ahead.row_group} * row_units + ahead.unit;
-      ptx::copy_async(slots_address + stage * kThreads * 16, weight + unit * 32);
+    ahead.wrap(num_units);
+    const int rows = row_group(ahead.item);
+    if (rows < num_items) {
+      const std::int64_t unit = std::int64_t{rows} * row_units + ahead.step;
+      ptx::copy_async(slots_address + stage * kStreamBlockThreads * 16, weight + unit * 32);
     }
     ptx::commit_copies();
-    ahead.advance(num_units, warp);
+    ahead.step += kStreamWarps;
   };
   for (int stage = 0; stage < kStages - 1; ++stage) start_copy(stage);
-  load_tokens<kTokenTiles>(args, tokens);
+  load_tokens(args, tokens);
   ptx::commit_copies();
   ptx::wait_for_copies<0>();
   __syncthreads();
 
-  float sums[kTokenTiles][4] = {};
   int stage = 0;
-  int parity = 0;
-  for (Cursor now(warp); now.row_group < num_groups;) {
-    start_copy(stage == 0 ? kStages - 1 : stage - 1);
-    ptx::wait_for_copies<kStages - 1>();
-    if (now.unit < num_units) {
+  int step = place.warp;
+  for (int item = place.group; row_group(item) < num_items; item += kStreamGroups) {
+    float sums[kTokenTiles][4] = {};
+    for (; step < num_units; step += kStreamWarps) {
+      start_copy(stage == 0 ? kStages - 1 : stage - 1);
+      ptx::wait_for_copies<kStages - 1>();
       multiply_unit(
-          slots[stage * kThreads], lane_tokens + now.unit * kUnitColumns * 2, row_bytes, sums
+          slots[stage * kStreamBlockThreads], lane_tokens + step * kUnitColumns * 2, row_bytes, sums
       );
+      stage = stage == kStages - 1 ? 0 : stage + 1;
     }
-    stage = stage == kStages - 1 ? 0 : stage + 1;
-    const int first_row = now.row_group * kRows;
-    if (now.advance(num_units, warp)) {
-      finish_rows(args, first_row, sums, partial + parity * kPartialFloats);
-      parity ^= 1;
+    step -= num_units;
+#pragma unroll
+    for (int i = 0; i < kTokenTiles; ++i) {
+      for (int c = 0; c < 2; ++c) {
+        group_sums.at(place.warp, i * 8 + place.lane % 4 * 2 + c, place.lane / 4) = sums[i][c];
+      }
     }
+    group_sums.finish(place, [&](int token, int row, float sum) {
+      const int y_row = row_group(item) * kRows + row;
+      if (token < args.num_tokens && y_row < args.rows) store_gemm(args, token, y_row, sum);
+    });
   }
 }
 
@@ -161,9 +129,9 @@ void launch_gemm_stream(const GemmArgs& args, const GemmPlan& plan, cudaStream_t
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
       "cudaFuncSetAttribute"
   );
-  const int num_groups = (args.rows + kRows - 1) / kRows;
-  const int num_blocks = std::min(num_groups, gemm_device().num_multiprocessors);
-  kernel<<<num_blocks, kThreads, shared_bytes, stream>>>(args);
+  const int num_items = (args.rows + kRows - 1) / kRows;
+  const int num_blocks = std::min(num_items, gemm_device().num_multiprocessors);
+  kernel<<<num_blocks, kStreamBlockThreads, shared_bytes, stream>>>(args);
   check(cudaGetLastError(), "gemm_stream_kernel");
 }
 

@@ -61,7 +61,7 @@ __device__ void join_parts(
   auto* const parts = reinterpret_cast<float*>(args.scratch + kCounterBytes) +
                       std::size_t{blockIdx.x} * splits * kPartFloats;
   float* const mine = parts + blockIdx.y * kPartFloats;
-  for_each_output<Tile>(shared, sums, Tile::kTokenTiles, [&](int token, int row, float4 values) {
+  for_each_output<Tile, Tile::kTokenTiles>(shared, sums, [&](int token, int row, float4 values) {
     __stcg(reinterpret_cast<float4*>(mine + token * kRows + row), values);
   });
   if (!is_last_part(reinterpret_cast<unsigned*>(args.scratch) + blockIdx.x, splits)) return;
@@ -84,25 +84,27 @@ __global__ void __launch_bounds__(Tile::kThreads, kMinBlocks)
   auto* const shared = reinterpret_cast<std::byte*>(shared_memory);
   const TilePlace place = place_of(static_cast<int>(blockIdx.x), args, Tile::kTokens);
   const Bf16WeightTile<Tile> weights(args.weight, place.first_row, args.rows, args.columns);
+  __shared__ std::uint32_t offsets[Tile::kTokens];
   const TokenSource<Tile> tokens(
       args.x + place.first_token * args.x_stride,
       args.x_stride,
       args.columns,
       min(Tile::kTokens, args.num_tokens - place.first_token),
+      offsets,
       [](int token) { return token; }
   );
   const int steps = (args.columns + Tile::kColumns - 1) / Tile::kColumns;
   const int begin = steps * static_cast<int>(blockIdx.y) / splits;
   const int end = steps * static_cast<int>(blockIdx.y + 1) / splits;
   TileSums<Tile> sums = {};
-  multiply_tile<Tile>(weights, tokens, begin, end, Tile::kTokenTiles, shared, sums);
+  multiply_tile<Tile, Tile::kTokenTiles>(weights, tokens, begin, end, shared, sums);
   if constexpr (Tile::kTokens <= kMaxSplitTokens) {
     if (splits > 1) {
       join_parts<Tile>(args, place, splits, shared, sums);
       return;
     }
   }
-  for_each_output<Tile>(shared, sums, Tile::kTokenTiles, [&](int token, int row, float4 values) {
+  for_each_output<Tile, Tile::kTokenTiles>(shared, sums, [&](int token, int row, float4 values) {
     if (place.first_token + token >= args.num_tokens || place.first_row + row >= args.rows) return;
     store_gemm(args, place.first_token + token, place.first_row + row, values);
   });

@@ -35,15 +35,16 @@ constexpr std::int64_t packed_bf16_bytes(std::int64_t rows, std::int64_t columns
 }
 
 // --- MXFP4: records of 8 rows and all columns ---
-// Record r of an expert holds rows 8r..: first, for each c = 64 columns, 256 bytes, lane 4g + t's 8 at
-// 8 * lane: row 8r + g, columns 64c + 16j + {2t, 2t + 1, 2t + 8, 2t + 9} for j = 0..3. Then, for each
-// c, 16 bytes: for each g the scale bytes of row 8r + g's two blocks of 32 columns.
+// Record r of an expert holds rows 8r..: first, for each c = 64 columns, 256 bytes, lane 4g + t's 8
+// at 8 * lane: row 8r + g, columns 64c + 16j + {2t, 2t + 1, 2t + 8, 2t + 9} for j = 0..3. Then, for
+// each c, 16 bytes: for each g the scale bytes of row 8r + g's two blocks of 32 columns.
 //
-// The 8 bytes are two words; word w holds steps j = 2w and 2w + 1. A word's codes are spread so that
-// register q of 4 (q = 2 (j % 2) + (0 for columns 2t, 2t + 1; 1 for 2t + 8, 2t + 9)), whose lower
-// half is the even column and whose upper half the odd one, comes out with few instructions as the
-// bf16 pattern (sign at bit 15, the code's other bits at 8, 7, 6), which is the value times 2^-126.
-// In each 16-bit half of the word the code s e1 e0 m (bits 3..0 of the released nibble) lies at bits
+// The 8 bytes are two words; word w holds steps j = 2w and 2w + 1. A word's codes are spread so
+// that register q of 4 (q = 2 (j % 2) + (0 for columns 2t, 2t + 1; 1 for 2t + 8, 2t + 9)), whose
+// lower half is the even column and whose upper half the odd one, comes out with few instructions
+// as the bf16 pattern (sign at bit 15, the code's other bits at 8, 7, 6), which is the value times
+// 2^-126. In each 16-bit half of the word the code s e1 e0 m (bits 3..0 of the released nibble)
+// lies at bits
 //   q = 0: 15,  8,  7,  6      register =  w       & 0x81C081C0
 //   q = 1: 12,  5,  4,  3      register = (w << 3) & 0x81C081C0
 //   q = 2:  9,  2,  1,  0      register = (w << 6) & 0x81C081C0

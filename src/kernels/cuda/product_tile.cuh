@@ -51,36 +51,42 @@ struct TileLane {
 template <class Tile>
 class TokenSource {
  public:
-  /// token_row(i) is the row of x of the tile's token i, for i below num_tokens.
+  /// token_row(i) is the row of x of the tile's token i, for i below num_tokens. `offsets`,
+  /// Tile::kTokens in shared memory, is free for this object. Every thread of the block calls it;
+  /// ends with a barrier.
   template <class TokenRow>
   __device__ TokenSource(
       const __nv_bfloat16* x,
       std::int64_t x_stride,
       int num_columns,
       int num_tokens,
+      std::uint32_t* offsets,
       const TokenRow& token_row
   )
-      : x_(x + kChunkOf * chunk()), num_columns_(num_columns), num_tokens_(num_tokens) {
-#pragma unroll
-    for (int i = 0; i < kCopies; ++i) {
-      const int token = min(first_token() + i * kTokensPerCopy, num_tokens - 1);
-      offsets_[i] = static_cast<std::uint32_t>(token_row(token) * (x_stride / kChunkOf));
+      : x_(x + kChunkOf * chunk()),
+        num_columns_(num_columns - kChunkOf * chunk()),
+        offsets_(offsets + first_token()) {
+    for (int i = static_cast<int>(threadIdx.x); i < Tile::kTokens; i += Tile::kThreads) {
+      offsets[i] =
+          static_cast<std::uint32_t>(token_row(min(i, num_tokens - 1)) * (x_stride / kChunkOf));
     }
-    to_ = first_token() * Tile::kTokenBytes + ((chunk() ^ (first_token() % 8)) * 16);
+    __syncthreads();
   }
 
-  /// Starts the copies of columns [64 step, 64 step + 64). Columns that x does not have are zeros.
-  __device__ void copy(int step, std::uint32_t to) const {
+  /// Starts the copies of columns [64 step, 64 step + 64) of the first kTokens tokens. Columns that
+  /// x does not have are zeros; tokens that the tile does not have are its last one.
+  template <int kTokens>
+  __device__ __forceinline__ void copy(int step, std::uint32_t to) const {
     const int column = step * Tile::kColumns;
-    const std::uint32_t valid_bytes = column + chunk() * kChunkOf < num_columns_ ? 16 : 0;
-    const __nv_bfloat16* from = valid_bytes == 0 ? x_ - kChunkOf * chunk() : x_ + column;
+    const bool valid = column < num_columns_;
+    const __nv_bfloat16* from = x_ + (valid ? column : 0);
+    to += first_token() * Tile::kTokenBytes + ((chunk() ^ (first_token() % 8)) * 16);
 #pragma unroll
-    for (int i = 0; i < kCopies; ++i) {
-      if (first_token() / 8 * 8 + i * kTokensPerCopy >= num_tokens_) break;
+    for (int i = 0; i < (kTokens + kTokensPerCopy - 1) / kTokensPerCopy; ++i) {
       ptx::copy_async(
-          to + to_ + i * kTokensPerCopy * Tile::kTokenBytes,
-          from + std::int64_t{offsets_[i]} * kChunkOf,
-          valid_bytes
+          to + i * kTokensPerCopy * Tile::kTokenBytes,
+          from + std::int64_t{offsets_[i * kTokensPerCopy]} * kChunkOf,
+          valid ? 16 : 0
       );
     }
   }
@@ -89,7 +95,6 @@ class TokenSource {
   static constexpr int kChunkOf = 8;                         // bf16s
   static constexpr int kChunks = Tile::kColumns / kChunkOf;  // of a token
   static constexpr int kTokensPerCopy = Tile::kThreads / kChunks;
-  static constexpr int kCopies = Tile::kTokens / kTokensPerCopy;
   static_assert(kTokensPerCopy % 8 == 0 && Tile::kTokens % kTokensPerCopy == 0);
 
   __device__ static int chunk() {
@@ -99,34 +104,37 @@ class TokenSource {
     return static_cast<int>(threadIdx.x) / kChunks;
   }
 
-  const __nv_bfloat16* x_;
-  int num_columns_;
-  int num_tokens_;
-  int to_;
-  std::uint32_t offsets_[kCopies];  // in chunks
+  const __nv_bfloat16* x_;        // this thread's chunk of a step
+  int num_columns_;               // from there
+  const std::uint32_t* offsets_;  // in chunks, of this thread's tokens
 };
 
 /// A warp's sums: [rows / 16][tokens / 8], as mma has them.
 template <class Tile>
 using TileSums = float[Tile::kRowTiles][Tile::kTokenTiles][4];
 
-/// Adds the products of 32 columns. `active` of the warp's token tiles are in use. `tokens` is the
-/// address of the half stage, this lane's row for ldmatrix.
-template <class Tile>
+/// What multiply_half() may do between its products: nothing.
+struct NothingBetween {
+  __device__ __forceinline__ void operator()(int) const {}
+};
+
+/// Adds the products of 32 columns to the sums of the warp's first kActive token tiles, and calls
+/// between(i) after the i-th. `tokens` is the address of the half stage, this lane's row for
+/// ldmatrix.
+template <class Tile, int kActive, class Between>
 __device__ __forceinline__ void multiply_half(
     const std::uint32_t (&a)[Tile::kRowTiles][2][4],
     std::uint32_t tokens,
-    int active,
-    TileSums<Tile>& sums
+    TileSums<Tile>& sums,
+    const Between& between
 ) {
   constexpr int kStride = Tile::kTokenWarps * 8 * Tile::kTokenBytes;
   std::uint32_t next[4];
   ptx::load_matrices(next, tokens);
 #pragma unroll
-  for (int i = 0; i < Tile::kTokenTiles; ++i) {
-    if (i >= active) break;
+  for (int i = 0; i < kActive; ++i) {
     const std::uint32_t b[4] = {next[0], next[1], next[2], next[3]};
-    if (i + 1 < Tile::kTokenTiles) ptx::load_matrices(next, tokens + (i + 1) * kStride);
+    if (i + 1 < kActive) ptx::load_matrices(next, tokens + (i + 1) * kStride);
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
 #pragma unroll
@@ -136,32 +144,48 @@ __device__ __forceinline__ void multiply_half(
         );
       }
     }
+    between(i);
   }
+}
+
+/// Where this lane's row for ldmatrix of a stage's tokens lies. The chunks of the second 32 columns
+/// are those of the first with bit 2 flipped: the offset with 64 flipped.
+template <class Tile>
+__device__ __forceinline__ std::uint32_t lane_tokens_offset(const TileLane<Tile>& place) {
+  const int row = place.lane % 8;
+  return (place.token_warp * 8 + row) * Tile::kTokenBytes + ((place.lane / 8) ^ row) * 16;
+}
+
+template <class Tile>
+__device__ __forceinline__ int next_stage(int stage) {
+  return stage == Tile::kStages - 1 ? 0 : stage + 1;
+}
+template <class Tile>
+__device__ __forceinline__ int stage_before(int stage) {
+  return stage == 0 ? Tile::kStages - 1 : stage - 1;
 }
 
 /// Sums over steps [begin, end) of 64 columns. `shared` has kStages stages, of weights, then
 /// tokens. Every thread of the block calls it; it starts and ends with the stages unused.
-template <class Tile, class Weights>
+template <class Tile, int kActive, class Weights>
 __device__ __forceinline__ void multiply_tile(
     const Weights& weights,
     const TokenSource<Tile>& source,
     int begin,
     int end,
-    int active,
     std::byte* shared,
     TileSums<Tile>& sums
 ) {
   constexpr int kStageBytes = Weights::kStageBytes + Tile::kTokenStageBytes;
   const TileLane<Tile> place;
   const std::uint32_t address = ptx::shared_address(shared);
-  const int lane_row = place.lane % 8;
-  const std::uint32_t lane_tokens = Weights::kStageBytes +
-                                    (place.token_warp * 8 + lane_row) * Tile::kTokenBytes +
-                                    ((place.lane / 8) ^ lane_row) * 16;
+  const std::uint32_t lane_tokens = Weights::kStageBytes + lane_tokens_offset<Tile>(place);
   const auto start_copy = [&](int step, int stage) {
     if (step < end) {
       weights.copy(step, address + stage * kStageBytes);
-      source.copy(step, address + stage * kStageBytes + Weights::kStageBytes);
+      source.template copy<kActive * 8 * Tile::kTokenWarps>(
+          step, address + stage * kStageBytes + Weights::kStageBytes
+      );
     }
     ptx::commit_copies();
   };
@@ -172,26 +196,25 @@ __device__ __forceinline__ void multiply_tile(
   for (int step = begin; step < end; ++step) {
     ptx::wait_for_copies<Tile::kStages - 2>();
     __syncthreads();
-    start_copy(step + Tile::kStages - 1, stage == 0 ? Tile::kStages - 1 : stage - 1);
+    start_copy(step + Tile::kStages - 1, stage_before<Tile>(stage));
     weights.multiply(
         shared + stage * kStageBytes,
         [&](int half, const std::uint32_t(&a)[Tile::kRowTiles][2][4]) {
-          // The chunks of the second 32 columns are those of the first with bit 2 flipped.
           const std::uint32_t tokens = (lane_tokens + stage * kStageBytes) ^ (half * 64);
-          multiply_half<Tile>(a, address + tokens, active, sums);
+          multiply_half<Tile, kActive>(a, address + tokens, sums, NothingBetween{});
         }
     );
-    stage = stage == Tile::kStages - 1 ? 0 : stage + 1;
+    stage = next_stage<Tile>(stage);
   }
   ptx::wait_for_copies<0>();
   __syncthreads();
 }
 
-/// Calls store(token, row, sums of four rows) for all of the warp's sums: token and row are the
-/// tile's. Goes through shared memory, so that lanes store consecutive rows.
-template <class Tile, class Store>
+/// Calls store(token, row, sums of four rows) for the sums of all warps' first kActive token tiles:
+/// token and row are the tile's. Goes through shared memory, so that lanes store consecutive rows.
+template <class Tile, int kActive, class Store>
 __device__ __forceinline__ void for_each_output(
-    std::byte* shared, const TileSums<Tile>& sums, int active, const Store& store
+    std::byte* shared, const TileSums<Tile>& sums, const Store& store
 ) {
   constexpr int kStride = Tile::kWarpRows + 4;  // the 4 move tokens to different banks
   constexpr int kQuads = Tile::kWarpRows / 4;
@@ -200,8 +223,7 @@ __device__ __forceinline__ void for_each_output(
       reinterpret_cast<float*>(shared) + static_cast<int>(threadIdx.x) / 32 * (8 * kStride);
   float* const mine = staged + place.lane % 4 * 2 * kStride + place.lane / 4;
 #pragma unroll
-  for (int i = 0; i < Tile::kTokenTiles; ++i) {
-    if (i >= active) break;
+  for (int i = 0; i < kActive; ++i) {
 #pragma unroll
     for (int m = 0; m < Tile::kRowTiles; ++m) {
 #pragma unroll
@@ -209,9 +231,9 @@ __device__ __forceinline__ void for_each_output(
     }
     __syncwarp();
 #pragma unroll
-    for (int j = place.lane; j < 8 * kQuads; j += 32) {
-      const int token = j / kQuads;
-      const int row = j % kQuads * 4;
+    for (int j = 0; j < 8 * kQuads; j += 32) {
+      const int token = (j + place.lane) / kQuads;
+      const int row = (j + place.lane) % kQuads * 4;
       store(
           place.first_token(i) + token,
           place.row_warp * Tile::kWarpRows + row,

@@ -33,6 +33,31 @@ struct TileGroups {
   }
 };
 
+/// Operand A of 32 columns of a warp's rows, two steps of 16 columns, from groups of bf16 units
+/// that lie one after the other.
+template <class Tile>
+__device__ __forceinline__ void load_bf16_fragments(
+    const std::byte* groups, int half, std::uint32_t (&a)[Tile::kRowTiles][2][4]
+) {
+  constexpr int kGroupBytes = Tile::kColumns / kUnitColumns * kUnitBytes;
+  const TileLane<Tile> place;
+#pragma unroll
+  for (int m = 0; m < Tile::kRowTiles; ++m) {
+    const auto* unit = reinterpret_cast<const uint4*>(
+        groups + TileGroups<Tile>::of_warp(place, m) * kGroupBytes + half * kUnitBytes
+    );
+    const uint4 upper = unit[place.lane];
+    const uint4 lower = unit[kGroupBytes / 16 + place.lane];
+    const std::uint32_t first[4] = {upper.x, lower.x, upper.y, lower.y};
+    const std::uint32_t second[4] = {upper.z, lower.z, upper.w, lower.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      a[m][0][i] = first[i];
+      a[m][1][i] = second[i];
+    }
+  }
+}
+
 template <class Tile>
 class Bf16WeightTile {
  public:
@@ -52,23 +77,13 @@ class Bf16WeightTile {
     }
   }
 
-  /// Calls use(half, operand A of the half's two steps of 16 columns) for both 32 columns.
+  /// Calls use(half, operand A) for both 32 columns.
   template <class Use>
   __device__ __forceinline__ void multiply(const std::byte* stage, const Use& use) const {
-    const TileLane<Tile> place;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       std::uint32_t a[Tile::kRowTiles][2][4];
-#pragma unroll
-      for (int m = 0; m < Tile::kRowTiles; ++m) {
-        const auto* unit = reinterpret_cast<const uint4*>(
-            stage + TileGroups<Tile>::of_warp(place, m) * kGroupBytes + half * kUnitBytes
-        );
-        const uint4 upper = unit[place.lane];
-        const uint4 lower = unit[kGroupBytes / 16 + place.lane];
-        set(a[m][0], upper.x, lower.x, upper.y, lower.y);
-        set(a[m][1], upper.z, lower.z, upper.w, lower.w);
-      }
+      load_bf16_fragments<Tile>(stage, half, a);
       use(half, a);
     }
   }
@@ -79,31 +94,23 @@ class Bf16WeightTile {
   static_assert(kCopyBytes % kGroupBytes == 0 && kStageBytes % kCopyBytes == 0);
   static_assert(Tile::kColumns == 2 * kUnitColumns);
 
-  __device__ static void set(
-      std::uint32_t (&a)[4], std::uint32_t a0, std::uint32_t a1, std::uint32_t a2, std::uint32_t a3
-  ) {
-    a[0] = a0;
-    a[1] = a1;
-    a[2] = a2;
-    a[3] = a3;
-  }
-
   const std::byte* weight_;  // this thread's 16 bytes of a group
   TileGroups<Tile> groups_;
   std::int64_t row_bytes_;  // of a group in the matrix
 };
 
+/// MXFP4 weights of a tile, as codes and scales in a stage.
 template <class Tile>
-class Fp4WeightTile {
+class Fp4WeightSource {
  public:
   static constexpr int kCodesBytes = Tile::kRows / kPackedRows * kFp4UnitBytes;
   static constexpr int kStageBytes = kCodesBytes + Tile::kRows / kPackedRows * kFp4ScaleBytes;
   static_assert(kStageBytes % 128 == 0 && Tile::kColumns == kFp4UnitColumns);
 
-  __device__ Fp4WeightTile(const std::byte* weight, int first_row, int num_rows, int num_columns)
+  __device__ Fp4WeightSource(const std::byte* weight, int first_row, int num_rows, int num_columns)
       : weight_(weight),
         groups_(first_row, num_rows),
-        scales_(static_cast<int>(fp4_units_per_row(num_columns)) * kFp4UnitBytes),
+        units_(static_cast<int>(fp4_units_per_row(num_columns))),
         record_bytes_(fp4_record_bytes(num_columns)) {}
 
   __device__ void copy(int step, std::uint32_t to) const {
@@ -117,46 +124,76 @@ class Fp4WeightTile {
     if (threadIdx.x < TileGroups<Tile>::kGroups) {
       ptx::copy_async(
           to + kCodesBytes + threadIdx.x * kFp4ScaleBytes,
-          record_of(static_cast<int>(threadIdx.x)) + scales_ + step * kFp4ScaleBytes
+          scales_of(static_cast<int>(threadIdx.x)) + step * kFp4ScaleBytes
       );
     }
   }
 
-  /// Calls use(half, operand A of the half's two steps of 16 columns) for both 32 columns.
-  template <class Use>
-  __device__ __forceinline__ void multiply(const std::byte* stage, const Use& use) const {
-    const TileLane<Tile> place;
-    Codes codes;
-    std::uint32_t all_scales = 0;
-#pragma unroll
-    for (int i = 0; i < kWarpGroups; ++i) {
-      const int group = TileGroups<Tile>::of_warp(place, 0) + i;
-      codes.words[i] = reinterpret_cast<const uint2*>(stage + group * kFp4UnitBytes)[place.lane];
-      codes.scales[i] = reinterpret_cast<const std::uint16_t*>(
-          stage + kCodesBytes + group * kFp4ScaleBytes
-      )[place.lane / 4];
-      all_scales |= codes.scales[i];
+  /// Whether a scale of the tile's rows may be large. Every thread of the block calls it.
+  __device__ bool has_large_scales() const {
+    constexpr int kThreadsOfGroup = Tile::kThreads / TileGroups<Tile>::kGroups;
+    const auto* scales =
+        reinterpret_cast<const uint4*>(scales_of(static_cast<int>(threadIdx.x) / kThreadsOfGroup));
+    std::uint32_t all = 0;
+    for (int unit = static_cast<int>(threadIdx.x) % kThreadsOfGroup; unit < units_;
+         unit += kThreadsOfGroup) {
+      const uint4 words = scales[unit];
+      all |= words.x | words.y | words.z | words.w;
     }
-    if (__any_sync(0xFFFFFFFF, has_large_scale(all_scales))) {
-      multiply_codes<true>(codes, use);
-    } else {
-      multiply_codes<false>(codes, use);
-    }
+    return __syncthreads_or(static_cast<int>(has_large_scale(all))) != 0;
+  }
+
+  /// This lane's codes and scale bytes of a group in a stage.
+  __device__ static uint2 codes_at(const std::byte* stage, int group, int lane) {
+    return reinterpret_cast<const uint2*>(stage + group * kFp4UnitBytes)[lane];
+  }
+  __device__ static std::uint32_t scales_at(const std::byte* stage, int group, int lane) {
+    return reinterpret_cast<const std::uint16_t*>(
+        stage + kCodesBytes + group * kFp4ScaleBytes
+    )[lane / 4];
   }
 
  private:
-  static constexpr int kWarpGroups = 2 * Tile::kRowTiles;
-  struct Codes {
-    uint2 words[kWarpGroups];
-    std::uint32_t scales[kWarpGroups];
-  };
+  static_assert(kFp4ScaleBytes == sizeof(uint4));
 
   __device__ const std::byte* record_of(int group) const {
     return weight_ + groups_.of_matrix(group) * record_bytes_;
   }
+  __device__ const std::byte* scales_of(int group) const {
+    return record_of(group) + units_ * kFp4UnitBytes;
+  }
 
-  template <bool kLargeScales, class Use>
-  __device__ __forceinline__ static void multiply_codes(const Codes& codes, const Use& use) {
+  const std::byte* weight_;
+  TileGroups<Tile> groups_;
+  int units_;
+  std::int64_t record_bytes_;
+};
+
+/// MXFP4 weights that each warp unpacks for itself: for tiles where no two warps share rows.
+template <class Tile, bool kLargeScales>
+class Fp4WeightTile {
+ public:
+  using Source = Fp4WeightSource<Tile>;
+  static constexpr int kStageBytes = Source::kStageBytes;
+  static_assert(Tile::kTokenWarps == 1);
+
+  __device__ explicit Fp4WeightTile(const Source& source) : source_(source) {}
+
+  __device__ void copy(int step, std::uint32_t to) const { source_.copy(step, to); }
+
+  /// Calls use(half, operand A) for both 32 columns.
+  template <class Use>
+  __device__ __forceinline__ void multiply(const std::byte* stage, const Use& use) const {
+    constexpr int kWarpGroups = 2 * Tile::kRowTiles;
+    const TileLane<Tile> place;
+    uint2 codes[kWarpGroups];
+    std::uint32_t scales[kWarpGroups];
+#pragma unroll
+    for (int i = 0; i < kWarpGroups; ++i) {
+      const int group = TileGroups<Tile>::of_warp(place, 0) + i;
+      codes[i] = Source::codes_at(stage, group, place.lane);
+      scales[i] = Source::scales_at(stage, group, place.lane);
+    }
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       std::uint32_t a[Tile::kRowTiles][2][4];
@@ -164,8 +201,8 @@ class Fp4WeightTile {
       for (int i = 0; i < kWarpGroups; ++i) {
         std::uint32_t pairs[4];
         dequantize_fp4<kLargeScales>(
-            half == 0 ? codes.words[i].x : codes.words[i].y,
-            half == 0 ? codes.scales[i] & 0xFF : codes.scales[i] >> 8,
+            half == 0 ? codes[i].x : codes[i].y,
+            half == 0 ? scales[i] & 0xFF : scales[i] >> 8,
             pairs
         );
 #pragma unroll
@@ -175,10 +212,8 @@ class Fp4WeightTile {
     }
   }
 
-  const std::byte* weight_;
-  TileGroups<Tile> groups_;
-  int scales_;  // where they begin in a record
-  std::int64_t record_bytes_;
+ private:
+  const Source& source_;
 };
 
 }  // namespace gossamer::kernels::cuda

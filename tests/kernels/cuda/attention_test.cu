@@ -464,7 +464,7 @@ TEST(AttentionSplitTest, OneLongSequenceDoesNotKeepABatchWaiting) {
 
 TEST(AttentionSplitTest, FewTilesOfLongContextsAreSplit) {
   EXPECT_EQ(attention_prefill_splits(128, 8, 131072, 132), 1);
-  EXPECT_EQ(attention_prefill_splits(1, 8, 131072, 132), 49);
+  EXPECT_EQ(attention_prefill_splits(1, 8, 131072, 132), 33);
   EXPECT_EQ(attention_prefill_splits(1, 8, 2048, 132), 4);
   EXPECT_EQ(attention_prefill_splits(1, 8, 200, 132), 1);
 }

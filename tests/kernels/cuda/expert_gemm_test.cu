@@ -52,21 +52,24 @@ struct DeviceGroups {
   DeviceArray<std::byte> memory;
   ExpertGroups groups;
 
-  DeviceGroups(const std::vector<std::int32_t>& expert_ids, int num_experts)
+  /// In tiles of at most so many pairs, or as planned.
+  DeviceGroups(const std::vector<std::int32_t>& expert_ids, int num_experts, int tile_pairs = 0)
       : ids(expert_ids),
         memory(expert_groups_bytes(static_cast<std::int64_t>(expert_ids.size()), num_experts)),
         groups(expert_groups_at(
             memory.data(), static_cast<std::int64_t>(expert_ids.size()), num_experts
         )) {
-    launch_group_by_expert(
-        {
-            .expert_ids = ids.data(),
-            .groups = groups,
-            .num_pairs = static_cast<int>(expert_ids.size()),
-            .num_experts = num_experts,
-        },
-        nullptr
-    );
+    const GroupByExpertArgs args{
+        .expert_ids = ids.data(),
+        .groups = groups,
+        .num_pairs = static_cast<int>(expert_ids.size()),
+        .num_experts = num_experts,
+    };
+    if (tile_pairs == 0) {
+      launch_group_by_expert(args, nullptr);
+    } else {
+      launch_group_by_expert(args, tile_pairs, nullptr);
+    }
   }
 };
 
@@ -229,43 +232,60 @@ std::vector<double> swiglu(const std::vector<double>& z) {
   return y;
 }
 
-/// The kernels, each for every step.
+using Launch = void (*)(const ExpertGemmArgs&, int, const GemmDevice&, cudaStream_t);
+
+/// A kernel and its tiles; none is what is planned.
 struct Kernel {
-  const char* name;
-  void (*launch)(const ExpertGemmArgs&);
+  Launch launch;
+  int tile_pairs;
+
+  std::string name() const {
+    if (launch == nullptr) return "planned";
+    return (launch == launch_expert_gemm_stream ? "stream " : "tiled ") +
+           std::to_string(tile_pairs);
+  }
+  void run(const ExpertGemmArgs& args) const {
+    if (launch == nullptr) {
+      launch_expert_gemm(args, nullptr);
+    } else {
+      launch(args, tile_pairs, gemm_device(), nullptr);
+    }
+  }
 };
 
-const std::vector<Kernel> kKernels = {
-    {"planned", [](const ExpertGemmArgs& args) { launch_expert_gemm(args, nullptr); }},
-    {"tiled",
-     [](const ExpertGemmArgs& args) {
-       const int tile_pairs = expert_tile_pairs(args.num_pairs, args.num_experts);
-       launch_expert_gemm_tiled(args, tile_pairs, gemm_device(), nullptr);
-     }},
-};
+std::vector<Kernel> kernels_for(int columns) {
+  const GemmDevice device = gemm_device();
+  std::vector<Kernel> kernels = {{nullptr, 0}};
+  for (const int pairs : {8, 16}) {
+    if (expert_stream_stages(pairs, columns, device.shared_bytes_per_block) == 0) continue;
+    kernels.push_back({launch_expert_gemm_stream, pairs});
+  }
+  for (const int pairs : {32, 64, 128, 256}) kernels.push_back({launch_expert_gemm_tiled, pairs});
+  return kernels;
+}
 
 void expect_products(const Experts& experts, int num_tokens) {
   const auto ids = random_experts(num_tokens, experts.num_experts, 5);
-  const DeviceGroups groups(ids, experts.num_experts);
   // Sums have a magnitude of about sqrt(columns) / 4.
   const double tolerance = 4e-6 * std::sqrt(experts.columns);
   for (const int pairs_per_row : {4, 1}) {
     const auto expected = experts.product(ids, pairs_per_row);
     const auto expected_hidden = swiglu(expected);
-    for (const Kernel& kernel : kKernels) {
-      const std::string what = std::string(kernel.name) + ", " + std::to_string(num_tokens) +
-                               " tokens, " + std::to_string(experts.num_experts) + " experts, " +
+    for (const Kernel& kernel : kernels_for(experts.columns)) {
+      const DeviceGroups groups(ids, experts.num_experts, kernel.tile_pairs);
+      const std::string what = kernel.name() + ", " + std::to_string(num_tokens) + " tokens, " +
+                               std::to_string(experts.num_experts) + " experts, " +
                                std::to_string(experts.rows) + " x " +
                                std::to_string(experts.columns);
       const DeviceArray<float> y(expected.size());
       ExpertGemmArgs args = experts.args(groups, pairs_per_row);
       args.y = y.data();
-      kernel.launch(args);
+      kernel.run(args);
       expect_near_each(y.download(), expected, 1e-5, tolerance, what + ", F32");
       const DeviceArray<BFloat16> hidden(expected_hidden.size());
       args.y = hidden.data();
       args.output = ExpertGemmOutput::kSwiglu;
-      kernel.launch(args);
+      kernel.run(args);
       // The clamped factors are up to 7 and 8 times as sensitive as the sums.
       expect_near_each(
           hidden.download(), expected_hidden, kBf16Rounding, 16 * tolerance, what + ", SwiGLU"
@@ -320,9 +340,9 @@ void expect_exact_scales(int first_byte, const Kernel& kernel) {
   const DeviceArray<std::byte> weight(pack_fp4(matrix));
   const DeviceArray<BFloat16> bias(std::vector<BFloat16>(std::size_t{kRows}));
   const DeviceArray<BFloat16> device_x(x);
-  const DeviceGroups groups(std::vector<std::int32_t>(kColumns, 0), 1);
+  const DeviceGroups groups(std::vector<std::int32_t>(kColumns, 0), 1, kernel.tile_pairs);
   const DeviceArray<float> y(expected.size());
-  kernel.launch({
+  kernel.run({
       .x = cuda_bf16(device_x.data()),
       .weight = weight.data(),
       .bias = cuda_bf16(bias.data()),
@@ -343,16 +363,16 @@ void expect_exact_scales(int first_byte, const Kernel& kernel) {
     const int byte = matrix.scales[i % kRows];
     if (byte > 252) continue;
     if (to_double(actual[i]) == expected[i] || differences++ > 3) continue;
-    ADD_FAILURE() << kernel.name << ", scale byte " << byte << ", code " << i / kRows % 16 << ": "
+    ADD_FAILURE() << kernel.name() << ", scale byte " << byte << ", code " << i / kRows % 16 << ": "
                   << actual[i] << " instead of " << expected[i];
   }
-  EXPECT_EQ(differences, 0) << kernel.name;
+  EXPECT_EQ(differences, 0) << kernel.name();
 }
 
 TEST(ExpertGemmTest, EveryCodeAndScaleIsExact) {
   GOSSAMER_SKIP_WITHOUT_CUDA();
   for (const int first_byte : {0, 127}) {
-    for (const Kernel& kernel : kKernels) expect_exact_scales(first_byte, kernel);
+    for (const Kernel& kernel : kernels_for(32)) expect_exact_scales(first_byte, kernel);
   }
 }
 

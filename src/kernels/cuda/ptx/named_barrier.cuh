@@ -1,0 +1,10 @@
+#pragma once
+
+namespace gossamer::kernels::cuda::ptx {
+
+/// A barrier of num_threads threads of the block, whole warps. Barrier 0 is __syncthreads().
+__device__ __forceinline__ void named_barrier(int id, int num_threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(num_threads) : "memory");
+}
+
+}  // namespace gossamer::kernels::cuda::ptx
