@@ -13,7 +13,6 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/reference/reference_backend.h"
 #include "model/batch.h"
-#include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 

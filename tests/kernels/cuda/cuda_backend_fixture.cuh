@@ -15,7 +15,7 @@ namespace gossamer::kernels::cuda {
 // Relative L2. Rounding to bf16 errs evenly within 2^-8 of the power of two below a value, on
 // average by 2^-7 / sqrt(12) of it, and so by 1.5e-3 of the norm, or somewhat more of few values'.
 // Several roundings in a row add as squares. Sums in float of exact products of bf16 err far less.
-inline constexpr double kFloat = 2e-6;
+inline constexpr double kFloat = 6e-6;
 inline constexpr double kOneRounding = 2.5e-3;
 inline constexpr double kSomeRoundings = 5e-3;
 
