@@ -28,6 +28,16 @@ function(gossamer_library folder)
   target_link_libraries(gossamer_${name} ${scope} ${ARG_DEPS})
 endfunction()
 
+# gossamer_portable_cuda(<target>)
+#
+# Builds a target's own device code, which nothing depends on the speed of, once: for the oldest architecture, whose
+# PTX every newer device compiles for itself.
+function(gossamer_portable_cuda target)
+  if(GOSSAMER_HAS_CUDA AND "80" IN_LIST CMAKE_CUDA_ARCHITECTURES)
+    set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES 80)
+  endif()
+endfunction()
+
 # gossamer_test(<folder> DEPS <target>...)
 #
 # Declares <folder>_test from tests/<folder>/*_test.cc (and other .cc files there that the tests share),
@@ -41,6 +51,7 @@ function(gossamer_test folder)
     list(APPEND sources ${cuda_sources})
   endif()
   add_executable(${name}_test ${sources})
+  gossamer_portable_cuda(${name}_test)
   target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_definitions(
     ${name}_test PRIVATE GOSSAMER_SOURCE_DIR="${CMAKE_SOURCE_DIR}"

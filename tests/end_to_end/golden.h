@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -13,11 +14,18 @@
 
 namespace gossamer::end_to_end {
 
+/// Where the golden models lie: in the source tree, or where GOSSAMER_GOLDEN says
+/// (scripts/gpu_check).
+inline std::string golden_directory() {
+  const char* const elsewhere = std::getenv("GOSSAMER_GOLDEN");
+  return elsewhere != nullptr ? elsewhere : GOSSAMER_GOLDEN_DIR;
+}
+
 /// The tensors of a golden.safetensors file.
 class GoldenFile {
  public:
   explicit GoldenFile(const std::string& model) {
-    const std::string path = std::string(GOSSAMER_GOLDEN_DIR) + "/" + model + "/golden.safetensors";
+    const std::string path = golden_directory() + "/" + model + "/golden.safetensors";
     auto file = MappedFile::open(path);
     GOSSAMER_CHECK(file.ok());
     file_ = std::move(file).value();
@@ -49,8 +57,7 @@ class GoldenFile {
 };
 
 inline checkpoint::Checkpoint open_golden(const std::string& directory) {
-  auto checkpoint =
-      checkpoint::Checkpoint::open(std::string(GOSSAMER_GOLDEN_DIR) + "/" + directory);
+  auto checkpoint = checkpoint::Checkpoint::open(golden_directory() + "/" + directory);
   GOSSAMER_CHECK(checkpoint.ok());
   return std::move(checkpoint).value();
 }

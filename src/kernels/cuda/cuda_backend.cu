@@ -7,6 +7,7 @@
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/cuda_backend.cuh"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/read_bandwidth.h"
 #include "kernels/cuda/weight_loader.cuh"
 
 namespace gossamer::kernels::cuda {
@@ -14,6 +15,9 @@ namespace {
 
 // mma of bf16, cp.async.
 constexpr int kLeastComputeMajor = 8;
+
+constexpr std::uint64_t kReadBytes = std::uint64_t{8} << 30U;
+constexpr int kReadPasses = 11;
 
 int qkv_rows(const StepLimits& limits) {
   return (limits.num_attention_heads + 2 * limits.num_key_value_heads) * limits.head_dim;
@@ -102,6 +106,15 @@ View CudaBackend::read(View from) {
   return read_->view(0, from.dtype(), from.shape());
 }
 
+void CudaBackend::synchronize() {
+  check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize");
+}
+
+Result<double> CudaBackend::measure_read_bandwidth() {
+  const std::uint64_t size_bytes = std::min(kReadBytes, free_memory_bytes().value_or(0) / 2);
+  return cuda::measure_read_bandwidth(device_.ordinal, size_bytes, kReadPasses);
+}
+
 Result<CudaBackend::Scratch> CudaBackend::make_scratch(
     const StepLimits& limits, int num_multiprocessors
 ) {
@@ -137,6 +150,7 @@ Status CudaBackend::reserve(const StepLimits& limits) {
   recordings_.forget();
   scratch_ = {};
   GOSSAMER_ASSIGN_OR_RETURN(scratch_, make_scratch(limits, num_multiprocessors_));
+  GOSSAMER_ASSIGN_OR_RETURN(scratch_.decode, PersistentDecode::create(limits, device_.ordinal));
   GOSSAMER_ASSIGN_OR_RETURN(read_, PinnedBuffer::allocate(logits_bytes(limits)));
   limits_ = limits;
   return {};
@@ -148,6 +162,12 @@ Step CudaBackend::begin_step(const StepInputs& inputs) {
 
 void CudaBackend::run(const Step& step, const std::function<void()>& ops) {
   recordings_.run(step, stream(), ops);
+}
+
+bool CudaBackend::forward(const ForwardArgs& args) {
+  if (!scratch_.decode || !PersistentDecode::fits(*args.step)) return false;
+  scratch_.decode->run(args, stream());
+  return true;
 }
 
 bool CudaBackend::can_sample(const SampleRow& row) const {

@@ -13,6 +13,7 @@
 #include "kernels/cuda/expert_groups.cuh"
 #include "kernels/cuda/gemm.cuh"
 #include "kernels/cuda/memory.cuh"
+#include "kernels/cuda/persistent_decode.cuh"
 #include "kernels/cuda/step_recordings.cuh"
 #include "kernels/cuda/step_upload.cuh"
 
@@ -34,6 +35,9 @@ class CudaBackend final : public Backend {
   std::optional<std::uint64_t> free_memory_bytes() const override;
   Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress) override;
   View read(View from) override;
+  void synchronize() override;
+  int preferred_step_tokens() const override { return 4096; }
+  Result<double> measure_read_bandwidth() override;
   Status reserve(const StepLimits& limits) override;
   Step begin_step(const StepInputs& inputs) override;
   void run(const Step& step, const std::function<void()>& ops) override;
@@ -60,6 +64,9 @@ class CudaBackend final : public Backend {
   void linear_add(View y, const Linear& layer, MutableView scratch, MutableView x) override;
   void moe(const MoeArgs& args) override;
 
+  /// Decode steps of one token: one persistent kernel, where the device can run it.
+  bool forward(const ForwardArgs& args) override;
+
   bool can_sample(const SampleRow& row) const override;
   void sample(View logits, std::span<const SampleRow> rows, std::span<SampleResult> out) override;
 
@@ -72,6 +79,7 @@ class CudaBackend final : public Backend {
     std::unique_ptr<DeviceBuffer> qkv;  // BF16 [max_tokens, heads of q, k and v, head_dim]
     std::optional<StepUpload> upload;
     std::unique_ptr<DeviceSampler> sampler;
+    std::optional<PersistentDecode> decode;
   };
 
   static Result<Scratch> make_scratch(const StepLimits& limits, int num_multiprocessors);

@@ -2,10 +2,10 @@
 
 // Attention of the persistent decode step: one query, all heads of a key-value head together.
 //
-// Scores: mma with the queries as A (rows 0-7: the heads rounded to bf16, rows 8-15: what that left out)
-// and 8 keys as B; so the sum of rows g and g + 8 is the score of head g. Probabilities are split in the
-// same way and multiplied with the transposed values of the cache. A warp takes a block of 16 positions at
-// a time. Bound by reading keys and values: 4 KB a block and head.
+// Scores: mma with the queries as A (rows 0-7: the heads rounded to bf16, rows 8-15: what that left
+// out) and 8 keys as B; so the sum of rows g and g + 8 is the score of head g. Probabilities are
+// split in the same way and multiplied with the transposed values of the cache. A warp takes a
+// block of 16 positions at a time. Bound by reading keys and values: 4 KB a block and head.
 
 #include <cuda_bf16.h>
 
@@ -20,8 +20,8 @@
 namespace gossamer::kernels::cuda {
 
 inline constexpr int kHeadDim = 64;
-inline constexpr int kMaxGroup = 8;       // query heads of a key-value head
-inline constexpr int kMaxSplits = 16;     // blocks of the grid that share a key-value head
+inline constexpr int kMaxGroup = 8;    // query heads of a key-value head
+inline constexpr int kMaxSplits = 16;  // blocks of the grid that share a key-value head
 inline constexpr int kAttentionWarps = kNumGroups * kWarpsPerGroup;
 /// A head's unnormalised output, its running maximum (in powers of two) and the sum of its weights.
 inline constexpr int kPartialFloats = kHeadDim + 2;
@@ -30,14 +30,16 @@ inline constexpr float kScoreScale = 0.125F * kLog2E;
 
 /// The step's token as attention needs it, in shared memory, before rotation.
 struct NewToken {
-  float queries[kMaxGroup][kHeadDim + 1];  // of a key-value head's group; rows begin in different banks
+  float queries[kMaxGroup]
+               [kHeadDim + 1];  // of a key-value head's group; rows begin in different banks
   float key[kHeadDim];
   float value[kHeadDim];
   float scores[kMaxGroup];  // with its own key, in powers of two
   uint4 operands[4][32];    // the queries as operand A: [mma step][lane]
 };
 
-/// How a head's cached positions are cut among blocks of the grid: at least a cache block for each warp. The token at `position` itself is not in the cache yet.
+/// How a head's cached positions are cut among blocks of the grid: at least a cache block for each
+/// warp. The token at `position` itself is not in the cache yet.
 struct Splits {
   int begin;  // first position that is seen
   int count;
@@ -75,11 +77,12 @@ __device__ inline float2 rotate_pair(float first, float second, float cosine, fl
   return {first * cosine - second * sine, second * cosine + first * sine};
 }
 
-// Lane t holds of a head vector dimensions 8t..8t + 7 and 32 + 8t..32 + 8t + 7. mma step s takes four of
-// them, the same ones of queries and keys: 32 (s / 2) + 8t + 4 (s % 2) + {0, 1, 2, 3}.
+// Lane t holds of a head vector dimensions 8t..8t + 7 and 32 + 8t..32 + 8t + 7. mma step s takes
+// four of them, the same ones of queries and keys: 32 (s / 2) + 8t + 4 (s % 2) + {0, 1, 2, 3}.
 
-/// A lane's operand A of one mma step: the queries of head lane / 4, rotated, scaled for exp2, rounded and what
-/// the rounding left out. rope: 32 cosines, then 32 sines. Zeros for heads past the group.
+/// A lane's operand A of one mma step: the queries of head lane / 4, rotated, scaled for exp2,
+/// rounded and what the rounding left out. rope: 32 cosines, then 32 sines. Zeros for heads past
+/// the group.
 __device__ inline uint4 query_operand(
     const NewToken& token, int group, const float* rope, int step, int lane
 ) {
@@ -99,8 +102,8 @@ __device__ inline uint4 query_operand(
   return operand;
 }
 
-/// Keys of a tile of 8 columns: column n is key 4 (n / 2) + n % 2 + 2 * tile of the block, so that lane t
-/// has keys 4t..4t + 3 in its two tiles.
+/// Keys of a tile of 8 columns: column n is key 4 (n / 2) + n % 2 + 2 * tile of the block, so that
+/// lane t has keys 4t..4t + 3 in its two tiles.
 __device__ inline int key_of_column(int column, int tile) {
   return 4 * (column / 2) + column % 2 + 2 * tile;
 }
@@ -121,7 +124,8 @@ struct CachedBlock {
     }
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
-      values[j] = __ldcg(reinterpret_cast<const uint2*>(value_cell + (8 * j + g) * kBlockSize + 4 * t));
+      values[j] =
+          __ldcg(reinterpret_cast<const uint2*>(value_cell + (8 * j + g) * kBlockSize + 4 * t));
     }
   }
 };
@@ -246,7 +250,8 @@ struct Merged {
   }
 };
 
-/// Element `dim` of a head over the partial results of `warps` warps, the first of them at `partial`.
+/// Element `dim` of a head over the partial results of `warps` warps, the first of them at
+/// `partial`.
 __device__ inline Merged merge_warps(const float* partial, int dim, int warps) {
   constexpr int kStride = kMaxGroup * kPartialFloats;
   Merged merged;

@@ -1,11 +1,13 @@
 #pragma once
 
-// The products of the persistent decode step: a weight row with one activation vector, on tensor cores.
+// The products of the persistent decode step: a weight row with one activation vector, on tensor
+// cores.
 //
-// mma.m16n8k16 multiplies 16 weight rows with 8 columns. One token needs one column, so the columns carry
-// precision instead: column 0 is the vector rounded to bf16, column 1 what that left out (together 16
-// bits), and columns 2 and 3 the same of a second vector, which the lower 8 rows are multiplied with:
-// another 32 columns of the same rows, or another expert. Columns 4 to 7 repeat them and are not read.
+// mma.m16n8k16 multiplies 16 weight rows with 8 columns. One token needs one column, so the columns
+// carry precision instead: column 0 is the vector rounded to bf16, column 1 what that left out
+// (together 16 bits), and columns 2 and 3 the same of a second vector, which the lower 8 rows are
+// multiplied with: another 32 columns of the same rows, or another expert. Columns 4 to 7 repeat
+// them and are not read.
 
 #include <cuda_bf16.h>
 
@@ -18,14 +20,14 @@
 
 namespace gossamer::kernels::cuda {
 
-// MXFP4 codes become bf16 numbers 2^126 too small, of which the smallest is subnormal. The vector is made
-// 2^100 larger, so that no product is, and the sum 2^26 larger at the end.
+// MXFP4 codes become bf16 numbers 2^126 too small, of which the smallest is subnormal. The vector
+// is made 2^100 larger, so that no product is, and the sum 2^26 larger at the end.
 inline constexpr float kFp4VectorScale = 0x1p100F;
 inline constexpr float kFp4SumScale = 0x1p26F;
 
 /// Bytes of one part (rounded, or left out) of a vector in shared memory: for each k32 unit of the
-/// weights 64 bytes, lane t's 16 at 16 t, in the order of operand B. The last 64 bytes move the second
-/// part to other banks than the first.
+/// weights 64 bytes, lane t's 16 at 16 t, in the order of operand B. The last 64 bytes move the
+/// second part to other banks than the first.
 __host__ __device__ constexpr int fragment_part_bytes(int columns) {
   return static_cast<int>(units_per_row(columns)) * 64 + 64;
 }
@@ -37,11 +39,11 @@ __host__ __device__ constexpr int fragment_bytes(int columns) {
 __device__ inline void store_fragment(
     std::byte* fragments, int part_bytes, int column, float first, float second
 ) {
-  const int offset = column / 32 * 64 + column % 8 / 2 * 16 + column % 32 / 16 * 8 + column % 16 / 8 * 4;
+  const int offset =
+      column / 32 * 64 + column % 8 / 2 * 16 + column % 32 / 16 * 8 + column % 16 / 8 * 4;
   const __nv_bfloat162 rounded = __floats2bfloat162_rn(first, second);
-  const __nv_bfloat162 rest = __floats2bfloat162_rn(
-      first - __low2float(rounded), second - __high2float(rounded)
-  );
+  const __nv_bfloat162 rest =
+      __floats2bfloat162_rn(first - __low2float(rounded), second - __high2float(rounded));
   *reinterpret_cast<__nv_bfloat162*>(fragments + offset) = rounded;
   *reinterpret_cast<__nv_bfloat162*>(fragments + part_bytes + offset) = rest;
 }
@@ -62,23 +64,24 @@ struct Lane {
         t(lane % 4) {}
 };
 
-/// This lane's operand B addresses: column g % 4 of the vector(s). second_bytes is the way to the second
-/// vector.
+/// This lane's operand B addresses: column g % 4 of the vector(s). second_bytes is the way to the
+/// second vector.
 __device__ inline const std::byte* lane_fragments(
     const std::byte* fragments, int part_bytes, int second_bytes, const Lane& lane
 ) {
   return fragments + (lane.g & 1) * part_bytes + (lane.g >> 1 & 1) * second_bytes + lane.t * 16;
 }
 
-/// The sum of a warp's products for row g of the tile: rows 0-7 with columns 0, 1 (lanes t = 0) and rows
-/// 8-15 with columns 2, 3 (lanes t = 1), added up. Valid in lanes t = 0 and 1.
+/// The sum of a warp's products for row g of the tile: rows 0-7 with columns 0, 1 (lanes t = 0) and
+/// rows 8-15 with columns 2, 3 (lanes t = 1), added up. Valid in lanes t = 0 and 1.
 __device__ inline float join_halves(float upper, float lower, const Lane& lane) {
   const float mine = lane.t == 0 ? upper : lower;
   return mine + __shfl_xor_sync(0xFFFFFFFFU, mine, 1);
 }
 
-/// One warp's share of 8 rows of a dense matrix, over all chunks of the tile: its turn of the k64 steps.
-/// `fragments` are lane_fragments with the next unit as second vector. Row g's sum in lanes t = 0.
+/// One warp's share of 8 rows of a dense matrix, over all chunks of the tile: its turn of the k64
+/// steps. `fragments` are lane_fragments with the next unit as second vector. Row g's sum in lanes
+/// t = 0.
 __device__ inline float multiply_dense(
     const Ring& ring, int chunk, const DenseCut& cut, const std::byte* fragments, const Lane& lane
 ) {
@@ -120,7 +123,8 @@ __device__ inline float second_scale(std::uint32_t scales) {
   return __uint_as_float((scales >> 8) << 23);
 }
 
-/// Adds a k32 block's products to the sums of its rows: two mma on fresh accumulators, then the scales.
+/// Adds a k32 block's products to the sums of its rows: two mma on fresh accumulators, then the
+/// scales.
 __device__ inline void multiply_block(
     const std::uint32_t* upper,
     const std::uint32_t* lower,
@@ -143,8 +147,8 @@ struct ExpertSums {
   float lower = 0;
 };
 
-/// One k64 step of a warp: codes and scales of the tile's upper and lower 8 rows, this lane's, and operands
-/// B of the step's two k32 blocks.
+/// One k64 step of a warp: codes and scales of the tile's upper and lower 8 rows, this lane's, and
+/// operands B of the step's two k32 blocks.
 struct Fp4Step {
   uint2 upper;
   uint2 lower;
@@ -160,14 +164,24 @@ __device__ inline void multiply_step(const Fp4Step& step, ExpertSums& sums) {
   unpack_fp4(step.upper.x, upper);
   unpack_fp4(step.lower.x, lower);
   multiply_block(
-      upper, lower, step.first, first_scale(step.upper_scales), first_scale(step.lower_scales),
-      sums.upper, sums.lower
+      upper,
+      lower,
+      step.first,
+      first_scale(step.upper_scales),
+      first_scale(step.lower_scales),
+      sums.upper,
+      sums.lower
   );
   unpack_fp4(step.upper.y, upper);
   unpack_fp4(step.lower.y, lower);
   multiply_block(
-      upper, lower, step.second, second_scale(step.upper_scales), second_scale(step.lower_scales),
-      sums.upper, sums.lower
+      upper,
+      lower,
+      step.second,
+      second_scale(step.upper_scales),
+      second_scale(step.lower_scales),
+      sums.upper,
+      sums.lower
   );
 }
 
@@ -183,8 +197,8 @@ __device__ inline std::uint32_t record_scales(
   );
 }
 
-/// One warp's share of two records of 8 rows, multiplied with the same vector: its turn of the steps.
-/// `fragments` are lane_fragments without a second vector.
+/// One warp's share of two records of 8 rows, multiplied with the same vector: its turn of the
+/// steps. `fragments` are lane_fragments without a second vector.
 __device__ inline ExpertSums multiply_record_pair(
     const std::byte* records, int columns, const std::byte* fragments, const Lane& lane
 ) {
@@ -195,16 +209,20 @@ __device__ inline ExpertSums multiply_record_pair(
   for (int unit = lane.warp; unit < units; unit += kWarpsPerGroup) {
     const auto* b = reinterpret_cast<const uint4*>(fragments + unit * 128);
     multiply_step(
-        {record_codes(records, unit, lane), record_codes(second, unit, lane),
-         record_scales(records, units, unit, lane), record_scales(second, units, unit, lane), b[0], b[4]},
+        {record_codes(records, unit, lane),
+         record_codes(second, unit, lane),
+         record_scales(records, units, unit, lane),
+         record_scales(second, units, unit, lane),
+         b[0],
+         b[4]},
         sums
     );
   }
   return sums;
 }
 
-/// One warp's share of one record, its columns' second half as the tile's lower rows: row g's sum in lanes
-/// t = 0. `fragments` are lane_fragments with the middle of the vector as second vector.
+/// One warp's share of one record, its columns' second half as the tile's lower rows: row g's sum
+/// in lanes t = 0. `fragments` are lane_fragments with the middle of the vector as second vector.
 __device__ inline float multiply_record(
     const std::byte* record, int columns, const std::byte* fragments, const Lane& lane
 ) {
@@ -221,8 +239,12 @@ __device__ inline float multiply_record(
     );
     const uint2 lower = record_codes(record, other, lane);
     multiply_step(
-        {record_codes(record, unit, lane), paired ? lower : uint2{0, 0},
-         record_scales(record, units, unit, lane), record_scales(record, units, other, lane), b[0], b[4]},
+        {record_codes(record, unit, lane),
+         paired ? lower : uint2{0, 0},
+         record_scales(record, units, unit, lane),
+         record_scales(record, units, other, lane),
+         b[0],
+         b[4]},
         sums
     );
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The ring of the persistent decode step: one thread streams the block's share of all weights, in the
-// order of the model, through stages of shared memory, far ahead of the warps that multiply.
+// The ring of the persistent decode step: one thread streams the block's share of all weights, in
+// the order of the model, through stages of shared memory, far ahead of the warps that multiply.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,15 +15,16 @@ namespace gossamer::kernels::cuda {
 
 inline constexpr int kStageBytes = 24480;  // two records of 2880 columns
 inline constexpr int kNumStages = 7;
-/// Chunks on their way at a time. More would only queue in the memory system, and whatever the blocks tell
-/// each other would queue behind them: 7 of them made a layer's five hand-overs take 7 to 14 us each.
+/// Chunks on their way at a time. More would only queue in the memory system, and whatever the
+/// blocks tell each other would queue behind them: 7 of them made a layer's five hand-overs take 7
+/// to 14 us each.
 inline constexpr int kChunksInFlight = 2;
 inline constexpr int kNumGroups = 3;  // groups of warps; each multiplies a tile of its own
 inline constexpr int kWarpsPerGroup = 5;
 inline constexpr int kConsumers = kNumGroups * kWarpsPerGroup * 32;
 inline constexpr int kDecodeThreads = kConsumers + 32;
-// 128 registers a thread. With fewer the compiler spills, and shared memory leaves so little of L1 that every
-// spilled word is a trip to L2.
+// 128 registers a thread. With fewer the compiler spills, and shared memory leaves so little of L1
+// that every spilled word is a trip to L2.
 static_assert(kDecodeThreads == 512);
 
 /// Bytes of a k64 step of 8 rows of a bf16 matrix.
@@ -111,9 +112,8 @@ class Ring {
   }
 
   /// Producer: waits for the chunk's stage and its turn, and starts its copy.
-  __device__ void send(
-      int chunk, const std::byte* from, std::uint32_t bytes, std::uint64_t policy
-  ) const {
+  __device__ void send(int chunk, const std::byte* from, std::uint32_t bytes, std::uint64_t policy)
+      const {
     if (chunk >= kChunksInFlight) {
       const int earlier = chunk - kChunksInFlight;
       ptx::mbarrier_wait(full_ + 8 * (earlier % kNumStages), (earlier / kNumStages) & 1);
@@ -131,8 +131,8 @@ class Ring {
 
   /// Consumer: the chunk's bytes, once they are there.
   __device__ const std::byte* wait(int chunk, int lane) const {
-    // One lane polls: warps that wait must not take turns from those that multiply. A group's next chunk
-    // may be more than a round ahead, where parities say nothing yet.
+    // One lane polls: warps that wait must not take turns from those that multiply. A group's next
+    // chunk may be more than a round ahead, where parities say nothing yet.
     if (lane == 0) {
       while (*num_begun_ <= chunk) __nanosleep(20);
       ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
@@ -161,7 +161,11 @@ struct Route {
 
 /// Streams this block's tiles of a dense matrix. One thread.
 __device__ inline void stream_dense(
-    const Ring& ring, const Span& span, const DenseCut& cut, const std::byte* matrix, std::uint64_t policy
+    const Ring& ring,
+    const Span& span,
+    const DenseCut& cut,
+    const std::byte* matrix,
+    std::uint64_t policy
 ) {
   int chunk = span.chunk;
   for (int i = 0; i < span.count; ++i) {

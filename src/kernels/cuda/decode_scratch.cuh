@@ -15,8 +15,8 @@ namespace gossamer::kernels::cuda {
 /// A float as an integer multiple of a power of two, so that sums do not depend on their order.
 using FixedPoint = unsigned long long;
 
-/// What a layer's blocks sum up: num_experts router products, then the squares of the residual stream
-/// after attention.
+/// What a layer's blocks sum up: num_experts router products, then the squares of the residual
+/// stream after attention.
 constexpr int layer_sums(int num_experts) {
   return num_experts + 1;
 }
@@ -25,13 +25,13 @@ constexpr int layer_sums(int num_experts) {
 enum Handoff { kQkv, kAttention, kX, kHidden, kNumHandoffs = kHidden + kDecodeExperts };
 
 struct DecodeScratch {
-  Word* qkv;         // [(num_heads + 2 * num_kv_heads) * 64], before rotation
-  Word* attention;   // [num_heads * 64]
-  Word* hidden;      // [kDecodeExperts, intermediate]
-  Word* x;           // [hidden], the residual stream where a layer ends
-  Word* partials;    // [num_kv_heads, kMaxSplits, kMaxGroup, kPartialFloats]
-  float* x_middle;   // [2, hidden], the residual stream after attention, by layers in turn
-  FixedPoint* sums;  // [num_layers, layer_sums]
+  Word* qkv;           // [(num_heads + 2 * num_kv_heads) * 64], before rotation
+  Word* attention;     // [num_heads * 64]
+  Word* hidden;        // [kDecodeExperts, intermediate]
+  Word* x;             // [hidden], the residual stream where a layer ends
+  Word* partials;      // [num_kv_heads, kMaxSplits, kMaxGroup, kPartialFloats]
+  float* x_middle;     // [2, hidden], the residual stream after attention, by layers in turn
+  FixedPoint* sums;    // [num_layers, layer_sums]
   unsigned* arrivals;  // [1] at the grid's barrier
   unsigned* counts;    // [num_layers, kNumHandoffs]
   std::size_t bytes;   // of it all, cleared before a step
@@ -61,10 +61,10 @@ struct DecodeScratch {
   }
 };
 
-/// The grid of a layer's fixed-point sums: 2^-30 of the power of two above the root mean square of the
-/// residual stream where the layer begins.
+/// The grid of a layer's fixed-point sums: 2^-30 of the power of two above the root mean square of
+/// the residual stream where the layer begins.
 struct FixedPointGrid {
-  float to_fixed;    // of sums of x
+  float to_fixed;  // of sums of x
   float from_fixed;
 
   __device__ explicit FixedPointGrid(float rms) {

@@ -16,11 +16,11 @@ inline constexpr int kMaxDecodeLayers = 40;
 /// One layer as the persistent step reads it: device pointers. Matrices are packed as
 /// packed_weights.h says, vectors are as released.
 struct DecodeLayer {
-  const std::byte* qkv;       // [(num_heads + 2 * num_kv_heads) * 64, hidden]
-  const std::byte* attn_out;  // [hidden, num_heads * 64]
-  const std::byte* router;    // [num_experts, hidden]
-  const std::byte* gate_up;   // MXFP4 [num_experts, 2 * intermediate, hidden]
-  const std::byte* down;      // MXFP4 [num_experts, hidden, intermediate]
+  const std::byte* qkv;                // [(num_heads + 2 * num_kv_heads) * 64, hidden]
+  const std::byte* attn_out;           // [hidden, num_heads * 64]
+  const std::byte* router;             // [num_experts, hidden]
+  const std::byte* gate_up;            // MXFP4 [num_experts, 2 * intermediate, hidden]
+  const std::byte* down;               // MXFP4 [num_experts, hidden, intermediate]
   const __nv_bfloat16* attn_norm;      // [hidden]
   const __nv_bfloat16* qkv_bias;       // [(num_heads + 2 * num_kv_heads) * 64]
   const __nv_bfloat16* sinks;          // [num_heads]
@@ -35,32 +35,32 @@ struct DecodeLayer {
 };
 
 struct DecodeShape {
-  int num_layers;
-  int hidden;
-  int intermediate;
-  int num_heads;
-  int num_kv_heads;
-  int num_experts;
-  int vocab;
-  float rms_norm_eps;
-  float swiglu_limit;
-  float rope_concentration;
+  int num_layers = 0;
+  int hidden = 0;
+  int intermediate = 0;
+  int num_heads = 0;
+  int num_kv_heads = 0;
+  int num_experts = 0;
+  int vocab = 0;
+  float rms_norm_eps = 0;
+  float swiglu_limit = 0;
+  float rope_concentration = 0;
 };
 
 /// One token of one sequence through the whole model.
 struct DecodeStepArgs {
   DecodeShape shape;
-  const DecodeLayer* layers;         // device [num_layers]
-  const __nv_bfloat16* embedding;    // [vocab, hidden], row-major
-  const __nv_bfloat16* norm;         // [hidden]
-  const std::byte* unembedding;      // packed [vocab, hidden]
-  const double* inverse_frequencies; // device [32]
-  const std::int32_t* token;         // device [1]
-  const std::int32_t* position;      // device [1]: context length - 1
-  const std::int32_t* full_table;    // device: the sequence's block tables
+  const DecodeLayer* layers;          // device [num_layers]
+  const __nv_bfloat16* embedding;     // [vocab, hidden], row-major
+  const __nv_bfloat16* norm;          // [hidden]
+  const std::byte* unembedding;       // packed [vocab, hidden]
+  const double* inverse_frequencies;  // device [32]
+  const std::int32_t* token;          // device [1]
+  const std::int32_t* position;       // device [1]: context length - 1
+  const std::int32_t* full_table;     // device: the sequence's block tables
   const std::int32_t* sliding_table;
-  std::byte* scratch;                // decode_scratch_bytes, cleared by the launcher where needed
-  float* logits;                     // [vocab]
+  std::byte* scratch;  // decode_scratch_bytes, cleared by the launcher where needed
+  float* logits;       // [vocab]
 };
 
 /// Device memory that a step works in.
@@ -70,8 +70,8 @@ std::size_t decode_scratch_bytes(const DecodeShape& shape);
 /// memory, top-4 routing with at most 128 experts, heads of 64, groups of at most 8.
 bool can_decode_persistently(const DecodeShape& shape, int device);
 
-/// Prepares the kernel for this shape and device; returns the number of blocks to launch with: one on each
-/// multiprocessor.
+/// Prepares the kernel for this shape and device; returns the number of blocks to launch with: one
+/// on each multiprocessor.
 int prepare_decode_step(const DecodeShape& shape, int device);
 
 /// Runs the step: embedding to logits, the new token's keys and values into the cache. num_blocks

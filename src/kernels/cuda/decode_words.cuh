@@ -1,16 +1,16 @@
 #pragma once
 
-// How the blocks of the persistent decode step hand vectors to each other: words of global memory that
-// carry their own arrival. The low 7 bits of a float's 23 of mantissa are replaced by a tag, the layer that
-// wrote it; who needs a word reads it until the tag is right. No fence, and one trip through L2. The 16 bits
-// of mantissa that are left are what operand B keeps anyway.
+// How the blocks of the persistent decode step hand vectors to each other: words of global memory
+// that carry their own arrival. The low 7 bits of a float's 23 of mantissa are replaced by a tag,
+// the layer that wrote it; who needs a word reads it until the tag is right. No fence, and one trip
+// through L2. The 16 bits of mantissa that are left are what operand B keeps anyway.
 //
-// So that nobody reads whole vectors again and again, which would take L2's bandwidth from the weights,
-// writers count their tiles, and one thread of a block waits for the count. It is a hint: what counts is the
-// tag.
+// So that nobody reads whole vectors again and again, which would take L2's bandwidth from the
+// weights, writers count their tiles, and one thread of a block waits for the count. It is a hint:
+// what counts is the tag.
 //
-// A word is written once a layer, and read by all who need it before the grid's barrier of the next layer
-// lets anyone write it again.
+// A word is written once a layer, and read by all who need it before the grid's barrier of the next
+// layer lets anyone write it again.
 
 #include <cstdint>
 
@@ -43,8 +43,8 @@ __device__ inline float wait_word(const Word* from, Word tag) {
   return value_of(word);
 }
 
-/// Elements 2 i and 2 i + 1 of a vector for i = first, first + stride, ... below num_pairs, at most kCount of
-/// them, when they have come. All loads are in flight at once.
+/// Elements 2 i and 2 i + 1 of a vector for i = first, first + stride, ... below num_pairs, at most
+/// kCount of them, when they have come. All loads are in flight at once.
 template <int kCount>
 __device__ inline void wait_pairs(
     const Word* vector, int first, int stride, int num_pairs, Word tag, float2 (&pairs)[kCount]
@@ -60,7 +60,8 @@ __device__ inline void wait_pairs(
     }
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
-      if (((words[i].x ^ tag) & kTagMask) != 0 || ((words[i].y ^ tag) & kTagMask) != 0) ready = false;
+      if (((words[i].x ^ tag) & kTagMask) != 0 || ((words[i].y ^ tag) & kTagMask) != 0)
+        ready = false;
       pairs[i] = {value_of(words[i].x), value_of(words[i].y)};
     }
   }

@@ -50,6 +50,13 @@ TEST_F(CudaBackendTest, MemoryIsZeroedAndMissesAreErrors) {
   EXPECT_TRUE(backend_->allocate(free_bytes / 2).ok());  // the miss left nothing behind
 }
 
+TEST_F(CudaBackendTest, MeasuresItsMemory) {
+  const auto rate = backend_->measure_read_bandwidth();
+  ASSERT_TRUE(rate.ok()) << rate.error().message;
+  EXPECT_GT(*rate, 50e9);
+  backend_->synchronize();
+}
+
 TEST_F(CudaBackendTest, EmbedWidensTheRowsAsked) {
   const View embedding = random().bf16({50, 96}, 1);
   const std::vector<std::int32_t> tokens = {0, 49, 7, 7};

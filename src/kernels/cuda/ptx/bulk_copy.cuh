@@ -15,10 +15,14 @@ __device__ inline std::uint64_t evict_first_policy() {
   return policy;
 }
 
-/// Starts a copy from global to shared memory, which reports its bytes to an mbarrier. Addresses and
-/// size are multiples of 16.
+/// Starts a copy from global to shared memory, which reports its bytes to an mbarrier. Addresses
+/// and size are multiples of 16.
 __device__ inline void bulk_copy(
-    std::uint32_t to, const void* from, std::uint32_t bytes, std::uint32_t barrier, std::uint64_t policy
+    std::uint32_t to,
+    const void* from,
+    std::uint32_t bytes,
+    std::uint32_t barrier,
+    std::uint64_t policy
 ) {
 #if __CUDA_ARCH__ >= 900
   asm volatile(

@@ -7,7 +7,8 @@
 
 namespace gossamer::kernels::cuda::ptx {
 
-/// Adds to a counter; what this thread's block did before its last barrier is visible to who acquires.
+/// Adds to a counter; what this thread's block did before its last barrier is visible to who
+/// acquires.
 __device__ inline void add_release(unsigned* counter, unsigned value) {
   asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// Barriers in shared memory that count arrivals and bytes (sm_90 and newer; empty bodies elsewhere).
+// Barriers in shared memory that count arrivals and bytes (sm_90 and newer; empty bodies
+// elsewhere).
 
 #include <cstdint>
 

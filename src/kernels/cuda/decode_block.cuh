@@ -1,0 +1,96 @@
+#pragma once
+
+// What the producer and the consumers of a block of the persistent decode step share.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/decode_attention.cuh"
+#include "kernels/cuda/decode_products.cuh"
+#include "kernels/cuda/decode_ring.cuh"
+#include "kernels/cuda/decode_scratch.cuh"
+#include "kernels/cuda/decode_step.cuh"
+
+namespace gossamer::kernels::cuda {
+
+inline constexpr int kConsumerBarrier = 1;    // named barrier of all consumers
+inline constexpr int kFirstGroupBarrier = 2;  // and of each group
+inline constexpr int kTileRows = 16;          // results of a tile at most
+inline constexpr float kSwigluAlpha = 1.702F;
+inline constexpr int kVectorPairs = 5;  // of a vector, a thread's at most
+inline constexpr int kHiddenPairs = 9;  // of the experts' hidden vectors, a thread's at once
+inline constexpr int kMaxDenseColumns = 2 * kVectorPairs * kConsumers;
+inline constexpr int kMaxOwnTiles = 8;  // of the residual stream, a block's
+
+/// Shared memory behind the ring's stages and the vectors.
+struct SmallShared {
+  RingState ring;
+  float partials[kNumGroups][2][kWarpsPerGroup][kTileRows];
+  float rope[kHeadDim];
+  float squares[kMaxDecodeLayers + 1];  // of x where each layer begins
+  float warp_sums[kConsumers / 32];
+  float x[kMaxOwnTiles][kPackedRows];  // the rows of the residual stream that this block keeps
+  NewToken token;
+  DecodeScratch scratch;
+  DenseCut qkv;
+  DenseCut out;
+  DenseCut head;  // the unembedding
+  DecodeLayer layers[kMaxDecodeLayers + 1];
+  Route route;
+};
+
+__host__ __device__ constexpr int vector_bytes(const DecodeShape& shape) {
+  const int dense = fragment_bytes(shape.num_heads * kHeadDim);
+  const int hidden = fragment_bytes(shape.hidden);
+  const int experts = kDecodeExperts * fragment_bytes(shape.intermediate);
+  const int attention =
+      kAttentionWarps * kMaxGroup * kPartialFloats * static_cast<int>(sizeof(float));
+  const int larger = dense > hidden ? dense : hidden;
+  const int largest = experts > attention ? experts : attention;
+  return ((larger > largest ? larger : largest) + 15) & ~15;
+}
+
+__host__ __device__ constexpr std::size_t shared_bytes(const DecodeShape& shape) {
+  return kNumStages * kStageBytes + vector_bytes(shape) + sizeof(SmallShared);
+}
+
+// The released widths fit a multiprocessor of sm_90.
+static_assert(
+    shared_bytes({.hidden = 2880, .intermediate = 2880, .num_heads = 64, .num_kv_heads = 8}) <=
+    232448
+);
+
+/// What producer and consumers of a block share.
+struct Block {
+  const DecodeStepArgs& args;
+  const DecodeShape& shape;
+  std::byte* vectors;
+  SmallShared& small;
+  Ring ring;
+
+  __device__ Block(const DecodeStepArgs& step, std::byte* shared)
+      : args(step),
+        shape(step.shape),
+        vectors(shared + kNumStages * kStageBytes),
+        small(*reinterpret_cast<SmallShared*>(vectors + vector_bytes(step.shape))),
+        ring(shared, small.ring) {}
+
+  __device__ FixedPoint* layer_sums_of(int layer) const {
+    return small.scratch.sums + layer * layer_sums(shape.num_experts);
+  }
+  __device__ float* x_middle(int layer) const {
+    return small.scratch.x_middle + layer % 2 * shape.hidden;
+  }
+  __device__ int qkv_rows() const { return (shape.num_heads + 2 * shape.num_kv_heads) * kHeadDim; }
+};
+
+__device__ inline float reciprocal_rms(float sum_of_squares, const DecodeShape& shape) {
+  return rsqrtf(sum_of_squares / static_cast<float>(shape.hidden) + shape.rms_norm_eps);
+}
+
+/// The grid of a layer that begins with this sum of squares.
+__device__ inline FixedPointGrid grid_of(float sum_of_squares, const DecodeShape& shape) {
+  return FixedPointGrid(1.0F / reciprocal_rms(sum_of_squares, shape));
+}
+
+}  // namespace gossamer::kernels::cuda
