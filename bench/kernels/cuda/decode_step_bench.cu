@@ -1,5 +1,5 @@
-// Decode at batch 1 by the persistent step on random weights of the released shapes: tokens/s, GB/s, and the
-// share of what a kernel that only reads reaches in the same run.
+// Decode at batch 1 by the persistent step on random weights of the released shapes: tokens/s,
+// GB/s, and the share of what a kernel that only reads reaches in the same run.
 //
 //   decode_step_bench [CONTEXT]
 
@@ -36,7 +36,9 @@ __global__ void fill_bf16(unsigned* words, std::size_t count, unsigned seed) {
 }
 
 /// Records of random codes and scales of 2^-9 to 2^-6.
-__global__ void fill_fp4(unsigned* words, std::size_t count, unsigned record_words, unsigned code_words) {
+__global__ void fill_fp4(
+    unsigned* words, std::size_t count, unsigned record_words, unsigned code_words
+) {
   const std::size_t stride = static_cast<std::size_t>(gridDim.x) * blockDim.x;
   for (std::size_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
     const unsigned random = hash(static_cast<unsigned>(i));
@@ -78,7 +80,9 @@ class Weights {
     const std::size_t bytes = experts * packed_fp4_bytes(rows, columns);
     std::byte* data = zeros(bytes);
     fill_fp4<<<1024, 256>>>(
-        reinterpret_cast<unsigned*>(data), bytes / 4, fp4_record_bytes(columns) / 4,
+        reinterpret_cast<unsigned*>(data),
+        bytes / 4,
+        fp4_record_bytes(columns) / 4,
         fp4_units_per_row(columns) * kFp4UnitBytes / 4
     );
     return data;
@@ -137,19 +141,25 @@ void bench(const char* name, const DecodeShape& shape, int context, double ceili
   const int num_blocks = (context + kBlockSize - 1) / kBlockSize;
   std::vector<DecodeLayer> layers;
   for (int i = 0; i < shape.num_layers; ++i) {
-    const std::size_t cache = static_cast<std::size_t>(num_blocks) * shape.num_kv_heads * kBlockSize * 64;
+    const std::size_t cache =
+        static_cast<std::size_t>(num_blocks) * shape.num_kv_heads * kBlockSize * 64;
     layers.push_back({
         weights.bf16(packed_bf16_bytes(qkv_rows, shape.hidden)),
         weights.bf16(packed_bf16_bytes(shape.hidden, shape.num_heads * 64)),
         weights.bf16(packed_bf16_bytes(shape.num_experts, shape.hidden)),
         weights.fp4(shape.num_experts, 2 * shape.intermediate, shape.hidden),
         weights.fp4(shape.num_experts, shape.hidden, shape.intermediate),
-        weights.vector(shape.hidden), weights.vector(qkv_rows), weights.vector(shape.num_heads),
-        weights.vector(shape.hidden), weights.vector(shape.hidden), weights.vector(shape.num_experts),
+        weights.vector(shape.hidden),
+        weights.vector(qkv_rows),
+        weights.vector(shape.num_heads),
+        weights.vector(shape.hidden),
+        weights.vector(shape.hidden),
+        weights.vector(shape.num_experts),
         weights.vector(static_cast<std::size_t>(shape.num_experts) * 2 * shape.intermediate),
         weights.vector(static_cast<std::size_t>(shape.num_experts) * shape.hidden),
         reinterpret_cast<__nv_bfloat16*>(weights.bf16(cache * 2)),
-        reinterpret_cast<__nv_bfloat16*>(weights.bf16(cache * 2)), i % 2 == 0 ? 128 : 0,
+        reinterpret_cast<__nv_bfloat16*>(weights.bf16(cache * 2)),
+        i % 2 == 0 ? 128 : 0,
     });
   }
   std::vector<std::int32_t> table(num_blocks);
@@ -162,33 +172,44 @@ void bench(const char* name, const DecodeShape& shape, int context, double ceili
     return out;
   };
   const auto* ints = reinterpret_cast<const std::int32_t*>(upload(numbers, sizeof(numbers)));
-  const auto* device_table = reinterpret_cast<const std::int32_t*>(upload(table.data(), table.size() * 4));
+  const auto* device_table =
+      reinterpret_cast<const std::int32_t*>(upload(table.data(), table.size() * 4));
   const DecodeStepArgs args{
       shape,
-      reinterpret_cast<const DecodeLayer*>(upload(layers.data(), layers.size() * sizeof(DecodeLayer))),
+      reinterpret_cast<const DecodeLayer*>(
+          upload(layers.data(), layers.size() * sizeof(DecodeLayer))
+      ),
       weights.vector(static_cast<std::size_t>(shape.vocab) * shape.hidden),
       weights.vector(shape.hidden),
       weights.bf16(packed_bf16_bytes(shape.vocab, shape.hidden)),
       reinterpret_cast<const double*>(upload(frequencies.data(), 32 * 8)),
-      ints, ints + 1, device_table, device_table,
+      ints,
+      ints + 1,
+      device_table,
+      device_table,
       weights.zeros(decode_scratch_bytes(shape)),
       reinterpret_cast<float*>(weights.zeros(shape.vocab * sizeof(float))),
   };
   const int blocks = prepare_decode_step(shape, 0);
   const double ms = median_ms(60, [&] { launch_decode_step(args, blocks, nullptr); });
   int full_layers = shape.num_layers / 2;
-  const double expert_bytes =
-      4.0 * (packed_fp4_bytes(2 * shape.intermediate, shape.hidden) +
-             packed_fp4_bytes(shape.hidden, shape.intermediate));
-  const double bytes =
-      shape.num_layers * (packed_bf16_bytes(qkv_rows, shape.hidden) +
-                          packed_bf16_bytes(shape.hidden, shape.num_heads * 64) + expert_bytes +
-                          shape.num_experts * shape.hidden * 2.0) +
-      packed_bf16_bytes(shape.vocab, shape.hidden) +
-      2048.0 * (full_layers * context + full_layers * std::min(context, 128));
+  const double expert_bytes = 4.0 * (packed_fp4_bytes(2 * shape.intermediate, shape.hidden) +
+                                     packed_fp4_bytes(shape.hidden, shape.intermediate));
+  const double bytes = shape.num_layers * (packed_bf16_bytes(qkv_rows, shape.hidden) +
+                                           packed_bf16_bytes(shape.hidden, shape.num_heads * 64) +
+                                           expert_bytes + shape.num_experts * shape.hidden * 2.0) +
+                       packed_bf16_bytes(shape.vocab, shape.hidden) +
+                       2048.0 * (full_layers * context + full_layers * std::min(context, 128));
   std::printf(
-      "%s context %d: %.3f ms, %.0f tokens/s, %.2f GB, %.0f GB/s, %.1f %% of %.0f\n", name, context, ms,
-      1000 / ms, bytes / 1e9, bytes / ms / 1e6, 100 * bytes / ms / 1e6 / ceiling, ceiling
+      "%s context %d: %.3f ms, %.0f tokens/s, %.2f GB, %.0f GB/s, %.1f %% of %.0f\n",
+      name,
+      context,
+      ms,
+      1000 / ms,
+      bytes / 1e9,
+      bytes / ms / 1e6,
+      100 * bytes / ms / 1e6 / ceiling,
+      ceiling
   );
   std::fflush(stdout);
 }

@@ -1,7 +1,5 @@
-// The persistent decode step against a plain forward pass in double precision, with the same weights and
-// the same cache.
-
-#include "kernels/cuda/decode_step.cuh"
+// The persistent decode step against a plain forward pass in double precision, with the same
+// weights and the same cache.
 
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
@@ -14,6 +12,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/cuda/decode_step.cuh"
 #include "kernels/cuda/devices.h"
 #include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/pack_weights.cuh"
@@ -40,7 +39,9 @@ class Arena {
   template <class T>
   std::byte* upload(const std::vector<T>& values) {
     std::byte* data = make(values.size() * sizeof(T));
-    check(cudaMemcpy(data, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "upload");
+    check(
+        cudaMemcpy(data, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "upload"
+    );
     return data;
   }
 
@@ -76,7 +77,9 @@ class Maker {
     const auto values = bf16(rows * columns, 1.0F / std::sqrt(static_cast<float>(columns)));
     const std::byte* plain = arena_->upload(values);
     std::byte* packed = arena_->make(packed_bf16_bytes(rows, columns));
-    launch_pack_bf16({reinterpret_cast<const std::uint16_t*>(plain), packed, rows, columns}, nullptr);
+    launch_pack_bf16(
+        {reinterpret_cast<const std::uint16_t*>(plain), packed, rows, columns}, nullptr
+    );
     check(cudaDeviceSynchronize(), "pack");
     return {doubles(values), packed};
   }
@@ -90,14 +93,19 @@ class Maker {
     matrix.values.resize(num_blocks * 32);
     for (std::size_t i = 0; i < num_blocks; ++i) {
       tensor::decode_mxfp4_block(
-          std::span<const std::uint8_t, 16>(blocks.data() + i * 16, 16), scales[i],
+          std::span<const std::uint8_t, 16>(blocks.data() + i * 16, 16),
+          scales[i],
           std::span<double, 32>(matrix.values.data() + i * 32, 32)
       );
     }
     std::byte* packed = arena_->make(count * packed_fp4_bytes(rows, columns));
     launch_pack_fp4(
         {reinterpret_cast<const std::uint8_t*>(arena_->upload(blocks)),
-         reinterpret_cast<const std::uint8_t*>(arena_->upload(scales)), packed, count, rows, columns},
+         reinterpret_cast<const std::uint8_t*>(arena_->upload(scales)),
+         packed,
+         count,
+         rows,
+         columns},
         nullptr
     );
     check(cudaDeviceSynchronize(), "pack");
@@ -180,8 +188,10 @@ struct TestModel {
     layer.attn_out_bias = maker.vector(shape.hidden, 0.2F);
     layer.mlp_norm = maker.vector(shape.hidden, 0.2F, 1);
     layer.router_bias = maker.vector(shape.num_experts, 0.2F);
-    layer.gate_up_bias = maker.vector(static_cast<std::size_t>(shape.num_experts) * 2 * shape.intermediate, 0.2F);
-    layer.down_bias = maker.vector(static_cast<std::size_t>(shape.num_experts) * shape.hidden, 0.2F);
+    layer.gate_up_bias =
+        maker.vector(static_cast<std::size_t>(shape.num_experts) * 2 * shape.intermediate, 0.2F);
+    layer.down_bias =
+        maker.vector(static_cast<std::size_t>(shape.num_experts) * shape.hidden, 0.2F);
     layer.window = window;
     // The cells in the device's order, filled with what must never be read where no position is.
     const std::size_t cells = table.size() * shape.num_kv_heads * kBlockSize * kDim;
@@ -191,7 +201,8 @@ struct TestModel {
       for (int h = 0; h < shape.num_kv_heads; ++h) {
         const auto key = maker.bf16(kDim, 1);
         const auto value = maker.bf16(kDim, 1);
-        const std::size_t cell = static_cast<std::size_t>(table[p / kBlockSize]) * shape.num_kv_heads + h;
+        const std::size_t cell =
+            static_cast<std::size_t>(table[p / kBlockSize]) * shape.num_kv_heads + h;
         for (int d = 0; d < kDim; ++d) {
           keys[(cell * kBlockSize + p % kBlockSize) * kDim + d] = key[d];
           values[(cell * kDim + d) * kBlockSize + p % kBlockSize] = value[d];
@@ -203,12 +214,22 @@ struct TestModel {
       }
     }
     device_layers.push_back({
-        layer.qkv.packed, layer.attn_out.packed, layer.router.packed, layer.gate_up.packed,
-        layer.down.packed, layer.attn_norm.device, layer.qkv_bias.device, layer.sinks.device,
-        layer.attn_out_bias.device, layer.mlp_norm.device, layer.router_bias.device,
-        layer.gate_up_bias.device, layer.down_bias.device,
+        layer.qkv.packed,
+        layer.attn_out.packed,
+        layer.router.packed,
+        layer.gate_up.packed,
+        layer.down.packed,
+        layer.attn_norm.device,
+        layer.qkv_bias.device,
+        layer.sinks.device,
+        layer.attn_out_bias.device,
+        layer.mlp_norm.device,
+        layer.router_bias.device,
+        layer.gate_up_bias.device,
+        layer.down_bias.device,
         reinterpret_cast<__nv_bfloat16*>(arena.upload(keys)),
-        reinterpret_cast<__nv_bfloat16*>(arena.upload(values)), window,
+        reinterpret_cast<__nv_bfloat16*>(arena.upload(values)),
+        window,
     });
     layers.push_back(std::move(layer));
   }
@@ -274,8 +295,8 @@ Doubles attend(TestLayer& layer, const TestModel& model, Doubles& qkv) {
     for (double& score : scores) sum += score = std::exp(score - largest);
     for (int p = begin; p <= model.position; ++p) {
       for (int d = 0; d < kDim; ++d) {
-        out[h * kDim + d] += scores[p - begin] / sum *
-                             layer.values[(p * shape.num_kv_heads + kv) * kDim + d];
+        out[h * kDim + d] +=
+            scores[p - begin] / sum * layer.values[(p * shape.num_kv_heads + kv) * kDim + d];
       }
     }
   }
@@ -284,8 +305,9 @@ Doubles attend(TestLayer& layer, const TestModel& model, Doubles& qkv) {
 
 void add_experts(const TestLayer& layer, const DecodeShape& shape, Doubles& x) {
   const Doubles normed = rms_norm(x, layer.mlp_norm.values, shape.rms_norm_eps);
-  const Doubles logits =
-      multiply(layer.router.values.data(), layer.router_bias.values.data(), normed, shape.num_experts);
+  const Doubles logits = multiply(
+      layer.router.values.data(), layer.router_bias.values.data(), normed, shape.num_experts
+  );
   std::vector<int> order(shape.num_experts);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[a] > logits[b]; });
@@ -296,7 +318,9 @@ void add_experts(const TestLayer& layer, const DecodeShape& shape, Doubles& x) {
   for (int j = 0; j < 4; ++j) {
     const std::size_t e = order[j];
     const Doubles gate_up = multiply(
-        &layer.gate_up.values[e * 2 * inter * hidden], &layer.gate_up_bias.values[e * 2 * inter], normed,
+        &layer.gate_up.values[e * 2 * inter * hidden],
+        &layer.gate_up_bias.values[e * 2 * inter],
+        normed,
         2 * shape.intermediate
     );
     Doubles h(inter);
@@ -308,7 +332,8 @@ void add_experts(const TestLayer& layer, const DecodeShape& shape, Doubles& x) {
     const Doubles y = multiply(
         &layer.down.values[e * hidden * inter], &layer.down_bias.values[e * hidden], h, shape.hidden
     );
-    for (std::size_t i = 0; i < hidden; ++i) x[i] += std::exp(logits[e] - logits[order[0]]) / total * y[i];
+    for (std::size_t i = 0; i < hidden; ++i)
+      x[i] += std::exp(logits[e] - logits[order[0]]) / total * y[i];
   }
 }
 
@@ -320,7 +345,9 @@ Doubles forward(TestModel& model) {
   for (TestLayer& layer : model.layers) {
     const Doubles normed = rms_norm(x, layer.attn_norm.values, shape.rms_norm_eps);
     Doubles qkv = multiply(
-        layer.qkv.values.data(), layer.qkv_bias.values.data(), normed,
+        layer.qkv.values.data(),
+        layer.qkv_bias.values.data(),
+        normed,
         (shape.num_heads + 2 * shape.num_kv_heads) * kDim
     );
     const Doubles attention = attend(layer, model, qkv);
@@ -343,7 +370,9 @@ std::vector<float> run(TestModel& model, int device) {
   check(cudaDeviceSynchronize(), "decode_step");
   std::vector<float> logits(model.shape.vocab);
   check(
-      cudaMemcpy(logits.data(), model.args.logits, logits.size() * sizeof(float), cudaMemcpyDeviceToHost),
+      cudaMemcpy(
+          logits.data(), model.args.logits, logits.size() * sizeof(float), cudaMemcpyDeviceToHost
+      ),
       "cudaMemcpy"
   );
   return logits;
@@ -377,7 +406,9 @@ class DecodeStepTest : public testing::Test {
     // New keys and values are rounded to bf16; everything else keeps 16 bits or more.
     EXPECT_LE(error, 2e-3) << "position " << position << ", first logit " << logits[0];
     RecordProperty("error", std::to_string(error));
-    std::printf("hidden %d, position %d, window %d: error %.2e\n", shape.hidden, position, window, error);
+    std::printf(
+        "hidden %d, position %d, window %d: error %.2e\n", shape.hidden, position, window, error
+    );
     std::fflush(stdout);
   }
 

@@ -1,7 +1,6 @@
 #pragma once
 
-// Synchronisation between blocks of one grid through global memory, and between some of a
-// block's warps.
+// Synchronisation between blocks of one grid through global memory.
 
 #include <cstdint>
 
@@ -43,11 +42,6 @@ __device__ inline uint2 load_relaxed_pair(const std::uint32_t* from) {
 /// Adds to a counter that says nothing about other memory.
 __device__ inline void add_relaxed(unsigned* counter, unsigned value) {
   asm volatile("red.relaxed.gpu.global.add.u32 [%0], %1;" ::"l"(counter), "r"(value) : "memory");
-}
-
-/// A barrier of num_threads threads of the block, whole warps; ids 1 to 15 are the caller's own.
-__device__ inline void named_barrier(int id, int num_threads) {
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(num_threads) : "memory");
 }
 
 }  // namespace gossamer::kernels::cuda::ptx
