@@ -108,6 +108,11 @@ void add_serve_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option(
       "--date", flags.date, "Today for the model, as 2026-01-31; the clock's when not given"
   );
+  app.add_option(
+         "--drain-seconds", flags.drain_seconds, "How long answers may take once the server stops"
+  )
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
   app.add_flag("--log-prompts", flags.log_prompts, "Write what users ask into the log");
   app.add_option(
          "--served-model-name", flags.names, "Name of the model in the API; may be repeated"
@@ -134,6 +139,7 @@ Result<server::RunOptions> run_options(const ServeFlags& flags) {
   GOSSAMER_ASSIGN_OR_RETURN(const auto tool_set, tools::ToolSet::create(tools));
   options.tools = tool_set.all();
   if (!flags.date.empty()) options.date = flags.date;
+  options.drain_patience = std::chrono::seconds(flags.drain_seconds);
   if (flags.log_prompts) options.prompts = server::Log::Prompts::kLogged;
   return options;
 }

@@ -24,6 +24,7 @@ struct ServeFlags {
   int store_max_age_days = 30;
   std::vector<std::string> tools;
   std::string date;
+  int drain_seconds = 30;
   bool log_prompts = false;
   std::vector<std::string> names;
 };

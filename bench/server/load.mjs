@@ -1,12 +1,12 @@
 // Many users at once, for a while.
 //
 //   node load.mjs URL [--streams N] [--seconds T] [--pid PID] [--hangups R] [--max-tokens N] [--key KEY]
-//                     [--seed N] [--json]
+//                     [--short] [--seed N] [--json]
 //
 // N users ask one question after another, of mixed lengths, over both APIs, streaming; with --hangups, R a second of
 // their requests are hung up on at random moments (some before the first byte, some in mid-answer; a part of the
-// requests does not stream), and at the end the server must have no sequence and no used block left. With --pid, its
-// memory is watched. Prints text, or JSON; exit status 1 when a request failed or something was left behind.
+// requests does not stream), and at the end the server must have no sequence and no used block left. With --short, no
+// question has a long preface: decoding is what is measured. With --pid, the server's memory is watched. Prints text, or JSON; exit status 1 when a request failed or something was left behind.
 import {parseArgs} from 'node:util';
 
 import {agent, eventReader, post, quantile, readMetrics, residentMiB, round, seconds, sleep, table} from './measure.mjs';
@@ -16,7 +16,7 @@ const {values, positionals} = parseArgs({
   options: {
     streams: {type: 'string', default: '32'}, seconds: {type: 'string', default: '30'}, pid: {type: 'string'},
     hangups: {type: 'string', default: '0'}, 'max-tokens': {type: 'string', default: '200'}, key: {type: 'string'},
-    seed: {type: 'string', default: '1'}, json: {type: 'boolean', default: false},
+    short: {type: 'boolean', default: false}, seed: {type: 'string', default: '1'}, json: {type: 'boolean', default: false},
   },
 });
 const url = positionals[0]?.replace(/\/$/, '');
@@ -42,7 +42,8 @@ const result = {
 
 /** A question behind a preface of up to about a thousand tokens. */
 function question() {
-  const preface = 'The following is a sum, and nothing else is asked. '.repeat(below(2) * below(100));
+  const repeats = values.short ? 0 : below(2) * below(100);
+  const preface = 'The following is a sum, and nothing else is asked. '.repeat(repeats);
   return `${preface}What is ${below(90) + 10} + ${below(90) + 10}?`;
 }
 

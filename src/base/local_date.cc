@@ -2,14 +2,11 @@
 
 #include <fmt/chrono.h>
 
-#include <ctime>
-
 namespace gossamer {
 
-std::string local_date() {
-  const std::time_t now = std::time(nullptr);
+std::string local_date(std::time_t time) {
   std::tm local{};
-  ::localtime_r(&now, &local);
+  ::localtime_r(&time, &local);
   return fmt::format("{:%Y-%m-%d}", local);
 }
 

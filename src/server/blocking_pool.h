@@ -17,7 +17,7 @@
 
 namespace gossamer::server {
 
-/// Threads for work that blocks: the store's file, tools.
+/// Threads for work that blocks.
 class BlockingPool {
  public:
   explicit BlockingPool(int num_threads) : pool_(static_cast<std::size_t>(num_threads)) {}

@@ -64,7 +64,7 @@ asio::awaitable<api::ApiResult<void>> run(
     }
     co_await output(chunks);
   };
-  const TurnContext context{run.model.generator.get(), service.pool(), service.metrics()};
+  const TurnContext context{run.model.generator.get(), service.tool_pool(), service.metrics()};
   const auto end = co_await run_turn(context, *turn, sink);
   if (!end.ok()) {
     api::ApiError error = end.error();
@@ -105,7 +105,7 @@ asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
 api::ChatDefaults chat_defaults(const Service& service, const ServedModel& model) {
   return {
       .model = model.names.front(),
-      .date = service.options().date(),
+      .date = service.options().date(std::time(nullptr)),
       .tools = service.options().tools};
 }
 

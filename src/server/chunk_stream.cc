@@ -1,5 +1,8 @@
 #include "server/chunk_stream.h"
 
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,13 +34,25 @@ asio::awaitable<void> answer_stream(
     std::string bytes = to_sse(chunks);
     co_await exchange.send(std::move(bytes));
   };
-  const auto done = co_await source(output);
-  if (!done.ok() && !has_begun) {
-    co_await reply_error(service, exchange, done.error());
+  std::optional<api::ApiError> failure;
+  bool is_stopped = false;
+  try {
+    const auto done = co_await source(output);
+    if (!done.ok()) failure = done.error();
+  } catch (const boost::system::system_error&) {
+    if (!service.is_stopping()) throw;
+    is_stopped = true;
+  }
+  if (is_stopped) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    failure = server_stopping();
+  }
+  if (failure && !has_begun) {
+    co_await reply_error(service, exchange, *failure);
     co_return;
   }
-  if (!done.ok()) {
-    const std::vector<api::Json> error(1, api::to_json(done.error()));
+  if (failure) {
+    const std::vector<api::Json> error(1, api::to_json(*failure));
     co_await output(error);
   }
   std::string bytes;

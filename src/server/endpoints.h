@@ -18,6 +18,9 @@ void add_status_routes(Router& router, Service& service);
 /// What a chat request leaves to the server.
 api::ChatDefaults chat_defaults(const Service& service, const ServedModel& model);
 
+/// What was asked is cut off because the server ends.
+api::ApiError server_stopping();
+
 /// Answers with JSON.
 boost::asio::awaitable<void> reply_json(
     http::Exchange& exchange, int status, const api::Json& body

@@ -45,10 +45,12 @@ api::Json parse(const std::string& text) {
   return api::Json::parse(text, nullptr, false);
 }
 
-asio::awaitable<api::ApiResult<api::Items>> earlier_items(
+asio::awaitable<api::ApiResult<History>> earlier_items(
     Service& service, api::ResponsesRequest& request, const std::string& owner
 ) {
-  if (!request.previous_response_id) co_return api::Items();
+  History history;
+  history.began = std::time(nullptr);
+  if (!request.previous_response_id) co_return history;
   const std::string id = *request.previous_response_id;
   if (service.jobs().find(id, owner) != nullptr) {
     co_return api::invalid_request(
@@ -65,7 +67,9 @@ asio::awaitable<api::ApiResult<api::Items>> earlier_items(
   for (const store::StoredResponse& stored : *chain) {
     earlier.push_back({parse(stored.response), parse(stored.input)});
   }
-  co_return api::continue_chain(earlier, request);
+  history.items = api::continue_chain(earlier, request);
+  history.began = static_cast<std::time_t>(chain->front().created_at);
+  co_return history;
 }
 
 std::optional<api::Json> find_item(const api::Json& items, const std::string& id) {
@@ -114,19 +118,20 @@ asio::awaitable<api::ApiResult<store::StoredResponse>> find_response(
   co_return std::move(**stored);
 }
 
-asio::awaitable<api::ApiResult<api::Items>> find_items(
+asio::awaitable<api::ApiResult<History>> find_history(
     Service& service, api::ResponsesRequest& request, std::string owner
 ) {
-  auto items = co_await earlier_items(service, request, owner);
-  if (!items.ok()) co_return items.error();
+  auto history = co_await earlier_items(service, request, owner);
+  if (!history.ok()) co_return history.error();
   const auto referenced = co_await referenced_items(service, request.input, owner);
   const auto find = [&](const std::string& id) -> std::optional<api::Json> {
     const auto found = referenced.find(id);
     return found == referenced.end() ? std::nullopt : std::optional(found->second);
   };
   api::resolve_references(request.input, find, request.warnings);
-  items->insert(items->end(), request.input.begin(), request.input.end());
-  co_return std::move(*items);
+  api::Items& items = history->items;
+  items.insert(items.end(), request.input.begin(), request.input.end());
+  co_return std::move(*history);
 }
 
 }  // namespace gossamer::server

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <ctime>
 #include <string>
 
 #include "api/responses_request.h"
@@ -8,10 +9,14 @@
 
 namespace gossamer::server {
 
-/// The items that a request is about: those of the responses it continues, and its own, with
-/// references to stored items replaced by the items. `request` inherits what it leaves out. Errors:
-/// a response that is not there, or not done.
-boost::asio::awaitable<api::ApiResult<api::Items>> find_items(
+/// What a request is about.
+struct History {
+  api::Items items;   ///< those of the responses it continues, and its own, references replaced
+  std::time_t began;  ///< when the first of these responses was made; now
+};
+
+/// `request` inherits what it leaves out. Errors: a response that is not there, or not done.
+boost::asio::awaitable<api::ApiResult<History>> find_history(
     Service& service, api::ResponsesRequest& request, std::string owner
 );
 

@@ -64,11 +64,11 @@ asio::awaitable<api::ApiResult<Run>> prepare(Service& service, const http::Reque
   auto request = read_request(service, **model, http_request);
   if (!request.ok()) co_return request.error();
   Asker asker = service.asker_of(http_request);
-  auto items = co_await find_items(service, *request, asker.owner);
-  if (!items.ok()) co_return items.error();
+  auto history = co_await find_history(service, *request, asker.owner);
+  if (!history.ok()) co_return history.error();
   service.log_warnings(http_request, request->warnings);
   co_return std::make_shared<ResponseRun>(
-      service, **model, std::move(*request), std::move(*items), std::move(asker)
+      service, **model, std::move(*request), std::move(*history), std::move(asker)
   );
 }
 
@@ -92,10 +92,21 @@ asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, 
     std::string bytes = to_sse(events);
     co_await exchange.send(std::move(bytes));
   };
-  const auto done = co_await run->run(output);
-  if (!done.ok()) {
-    co_await reply_error(service, exchange, done.error());
-    co_return;
+  const api::ApiError stopping = server_stopping();
+  bool is_stopped = false;
+  try {
+    const auto done = co_await run->run(output);
+    if (!done.ok()) {
+      co_await reply_error(service, exchange, done.error());
+      co_return;
+    }
+  } catch (const boost::system::system_error&) {
+    if (!service.is_stopping()) throw;
+    is_stopped = true;
+  }
+  if (is_stopped) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await run->fail(stopping, output);
   }
   co_await exchange.end_stream();
 }
@@ -118,7 +129,12 @@ asio::awaitable<void> run_job(Service& service, std::shared_ptr<ResponseJob> job
   }
   if (is_called_off) {
     co_await asio::this_coro::reset_cancellation_state();
-    co_await run->call_off(publish);
+    const api::ApiError stopping = server_stopping();
+    if (service.is_stopping()) {
+      co_await run->fail(stopping, publish);
+    } else {
+      co_await run->call_off(publish);
+    }
   }
   job->publish("");
   service.jobs().remove(run->id());

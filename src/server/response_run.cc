@@ -28,22 +28,22 @@ ResponseRun::ResponseRun(
     Service& service,
     const ServedModel& model,
     api::ResponsesRequest request,
-    api::Items items,
+    History history,
     Asker asker
 )
     : service_(service),
       model_(model),
       request_(std::move(request)),
-      items_(std::move(items)),
+      history_(std::move(history)),
       asker_(std::move(asker)),
       stream_(request_, stream_context(service, model)) {}
 
 api::ApiResult<chat::Turn> ResponseRun::make_turn() {
   const api::ConversationContext context{
-      .date = service_.options().date(),
+      .date = service_.options().date(history_.began),
       .tools = service_.options().tools,
       .seal = &service_.seal()};
-  auto conversation = api::build_conversation(request_, items_, context, request_.warnings);
+  auto conversation = api::build_conversation(request_, history_.items, context, request_.warnings);
   chat::TurnRequest turn_request =
       api::make_turn_request(request_, std::move(conversation), context);
   turn_request.user = asker_.user(turn_request.user);
@@ -67,7 +67,8 @@ asio::awaitable<api::ApiResult<void>> ResponseRun::run(const EventOutput& output
       co_return api::ApiResult<void>();
     }
     const bool is_too_long = error.code == "context_length_exceeded";
-    if (!is_too_long || !request_.truncates || !api::drop_oldest_turn(items_)) co_return error;
+    if (!is_too_long || !request_.truncates || !api::drop_oldest_turn(history_.items))
+      co_return error;
   }
 }
 
@@ -86,14 +87,15 @@ asio::awaitable<api::ApiResult<chat::TurnEnd>> ResponseRun::run_turn(
     }
     if (!out.empty()) co_await output(std::move(out));
   };
-  const TurnContext context{model_.generator.get(), service_.pool(), service_.metrics()};
+  const TurnContext context{model_.generator.get(), service_.tool_pool(), service_.metrics()};
   auto result = co_await server::run_turn(context, turn, sink);
   usage_ = turn.usage();
   co_return result;
 }
 
 asio::awaitable<void> ResponseRun::fail(const api::ApiError& error, const EventOutput& output) {
-  std::vector<api::StreamEvent> events = stream_.start();
+  std::vector<api::StreamEvent> events;
+  if (!std::exchange(has_begun_, true)) events = stream_.start();
   std::vector<api::StreamEvent> failure = stream_.fail(error, usage_);
   std::move(failure.begin(), failure.end(), std::back_inserter(events));
   co_await end(std::move(events), output);

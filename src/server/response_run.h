@@ -8,6 +8,7 @@
 #include "api/responses_conversation.h"
 #include "api/responses_request.h"
 #include "api/responses_stream.h"
+#include "server/response_history.h"
 #include "server/service.h"
 
 namespace gossamer::server {
@@ -19,12 +20,11 @@ using EventOutput = std::function<boost::asio::awaitable<void>(std::vector<api::
 /// coroutine.
 class ResponseRun {
  public:
-  /// `items`: those of earlier responses, and the request's own, references resolved.
   ResponseRun(
       Service& service,
       const ServedModel& model,
       api::ResponsesRequest request,
-      api::Items items,
+      History history,
       Asker asker
   );
 
@@ -37,8 +37,8 @@ class ResponseRun {
   /// are given out.
   boost::asio::awaitable<api::ApiResult<void>> run(const EventOutput& output);
 
-  /// After run() gave an error: the same in the object and in events, for whoever was told before
-  /// that there would be a response.
+  /// After run() gave an error, or was cancelled by the server: the same in the object and in
+  /// events, for whoever was told before that there would be a response.
   boost::asio::awaitable<void> fail(const api::ApiError& error, const EventOutput& output);
 
   /// After run() was cancelled: says so in the object, stores it and gives out the last events.
@@ -55,7 +55,7 @@ class ResponseRun {
   Service& service_;
   const ServedModel& model_;
   api::ResponsesRequest request_;
-  api::Items items_;
+  History history_;
   Asker asker_;
   api::ResponsesStream stream_;
   chat::TurnUsage usage_;

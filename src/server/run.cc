@@ -94,7 +94,7 @@ Result<std::unique_ptr<Service>> make_service(
     GOSSAMER_ASSIGN_OR_RETURN(seal_key, seal_key_of(*options.store_file));
   }
   ServiceOptions service_options{
-      .date = [date = options.date] { return date ? *date : local_date(); },
+      .date = [date = options.date](std::time_t time) { return date ? *date : local_date(time); },
       .tools = options.tools,
       .asks_for_keys = !options.http.api_keys.empty(),
       .seal_key = seal_key,
@@ -152,6 +152,7 @@ class Run {
     signals_.async_wait([](const boost::system::error_code& error, int) {
       if (!error) std::_Exit(128 + SIGTERM);
     });
+    service_.begin_stopping();
     co_await server_.drain(options_.drain_patience);
     service_.stop_background();
     signals_.cancel();
@@ -169,8 +170,10 @@ class Run {
 
 Status run(const RunOptions& options, const ModelLoader& load, const RunEvents& events) {
   GOSSAMER_RETURN_IF_ERROR(check_exposure(options));
-  // Clients and readers of the log that go away are errors of a write, not the end.
+  // Clients and readers of the log that go away, and a limit on the size of files, are errors of a
+  // write, not the end.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   asio::io_context context(kIoThreads);
   GOSSAMER_ASSIGN_OR_RETURN(const auto service, make_service(context, options));
   http::ServerOptions http = options.http;

@@ -15,6 +15,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr int kPoolThreads = 4;
+constexpr int kToolThreads = 8;
 
 std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
@@ -51,7 +52,8 @@ Service::Service(
       log_(options_.prompts),
       store_(std::move(store)),
       jobs_(std::make_unique<ResponseJobs>()),
-      pool_(kPoolThreads) {
+      pool_(kPoolThreads),
+      tool_pool_(kToolThreads) {
   add_response_routes(router_, *this);
   add_chat_routes(router_, *this);
   add_completion_routes(router_, *this);
@@ -123,6 +125,10 @@ const std::vector<std::string>& Service::open_paths() {
 
 void Service::stop_background() {
   jobs_->cancel_all();
+}
+
+api::ApiError server_stopping() {
+  return {.status = 503, .type = "server_error", .message = "the server is stopping"};
 }
 
 asio::awaitable<void> reply_json(http::Exchange& exchange, int status, const api::Json& body) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,8 +25,8 @@ namespace gossamer::server {
 class ResponseJobs;
 
 struct ServiceOptions {
-  /// Today, "2026-01-31": shown to the model. A function, since servers run for days.
-  std::function<std::string()> date;
+  /// The day of a time, "2026-01-31": shown to the model.
+  std::function<std::string(std::time_t)> date;
   std::vector<std::shared_ptr<const tools::Tool>> tools;
   bool asks_for_keys = false;            ///< then responses belong to who made them
   api::SealedReasoning::Key seal_key{};  ///< what reasoning is sealed with
@@ -67,6 +69,10 @@ class Service {
   /// Lets /metrics tell how many connections are open.
   void set_connection_count(std::function<int()> count) { connection_count_ = std::move(count); }
 
+  /// What is cancelled from here on was no client's wish: it is told that it failed. Any thread.
+  void begin_stopping() { is_stopping_ = true; }
+  bool is_stopping() const { return is_stopping_; }
+
   /// Ends what runs in the background.
   void stop_background();
 
@@ -74,7 +80,10 @@ class Service {
   const Log& log() const { return log_; }
   Metrics& metrics() { return metrics_; }
   const api::SealedReasoning& seal() const { return seal_; }
+  /// For the store's file.
   BlockingPool& pool() { return pool_; }
+  /// For tools: those that hang keep nobody from the store.
+  BlockingPool& tool_pool() { return tool_pool_; }
   store::ResponseStore* store() { return store_.get(); }
   ResponseJobs& jobs() { return *jobs_; }
   const ServiceOptions& options() const { return options_; }
@@ -92,7 +101,9 @@ class Service {
   std::unique_ptr<ResponseJobs> jobs_;
   Router router_;
   std::function<int()> connection_count_;
-  BlockingPool pool_;  // last: its threads end before what they use
+  std::atomic<bool> is_stopping_{false};
+  BlockingPool pool_;  // last: their threads end before what they use
+  BlockingPool tool_pool_;
 };
 
 }  // namespace gossamer::server

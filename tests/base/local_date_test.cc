@@ -19,5 +19,9 @@ TEST(LocalDateTest, IsTodayInIsoForm) {
   EXPECT_TRUE(found == before || found == date()) << found;  // midnight may come between
 }
 
+TEST(LocalDateTest, TwoDaysLaterIsAnotherDate) {
+  EXPECT_LT(local_date(1'700'000'000), local_date(1'700'000'000 + 2 * 86400));
+}
+
 }  // namespace
 }  // namespace gossamer

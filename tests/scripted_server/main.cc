@@ -8,6 +8,7 @@
 #include "apps/gossamer/serve_flags.h"
 #include "server/run.h"
 #include "tests/scripted_server/scripted_generator.h"
+#include "tests/scripted_server/stuck_tool.h"
 
 namespace gossamer::scripted_server {
 namespace {
@@ -24,11 +25,17 @@ Result<server::ServedModel> load(const std::string& path) {
       .context_length = context_length};
 }
 
-Status serve(const apps::ServeFlags& flags, const std::string& script) {
-  GOSSAMER_ASSIGN_OR_RETURN(const server::RunOptions options, apps::run_options(flags));
+struct ScriptFlags {
+  std::string script;
+  bool has_stuck_tool = false;
+};
+
+Status serve(const apps::ServeFlags& flags, const ScriptFlags& script_flags) {
+  GOSSAMER_ASSIGN_OR_RETURN(server::RunOptions options, apps::run_options(flags));
+  if (script_flags.has_stuck_tool) options.tools.push_back(std::make_shared<StuckTool>());
   return server::run(
       options,
-      [&script](const std::function<void(double)>&) { return load(script); },
+      [&](const std::function<void(double)>&) { return load(script_flags.script); },
       apps::run_events(flags)
   );
 }
@@ -39,11 +46,12 @@ Status serve(const apps::ServeFlags& flags, const std::string& script) {
 int main(int argc, char** argv) {
   CLI::App app("gossamer's server with a script in the place of the model");
   gossamer::apps::ServeFlags flags;
-  std::string script;
-  app.add_option("--script", script, "What the model says, JSON")->required();
+  gossamer::scripted_server::ScriptFlags script_flags;
+  app.add_option("--script", script_flags.script, "What the model says, JSON")->required();
+  app.add_flag("--stuck-tool", script_flags.has_stuck_tool, "Offer a tool that never answers");
   gossamer::apps::add_serve_flags(app, flags);
   CLI11_PARSE(app, argc, argv);
-  const gossamer::Status status = gossamer::scripted_server::serve(flags, script);
+  const gossamer::Status status = gossamer::scripted_server::serve(flags, script_flags);
   if (status.ok()) return 0;
   fmt::print(stderr, "scripted_server: {}\n", status.error().message);
   return 1;

@@ -4,7 +4,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
-const [gossamer, scriptedServer] = process.argv.slice(2);
+export const [gossamer, scriptedServer] = process.argv.slice(2);
 if (!scriptedServer) throw new Error('usage: node SUITE.mjs path/to/gossamer path/to/scripted_server');
 
 /** Longer than any test takes on a machine that is busy with other things. */

@@ -155,6 +155,24 @@ test('stored responses survive kill -9', kPatience, async t => {
   assert.equal((await answered(second.url, {...kSum, previous_response_id: kept[0].id})).status, 200);
 });
 
+test('a conversation keeps the date of its first response', kPatience, async t => {
+  const file = join(temporaryFolder(t), 'responses.sqlite');
+  const first = await startScripted(t, [], ['--store', file]);
+  const {body: {id}} = await answered(first.url);
+  first.kill('SIGTERM');
+  await first.ended;
+  const noon = Date.UTC(2021, 4, 9, 12) / 1000;
+  const code = 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("UPDATE responses SET created_at = ?", [int(sys.argv[2])]); c.commit()';
+  execFileSync('python3', ['-c', code, file, `${noon}`]);
+  const turns = Array.from({length: 2}, () => ({match: 'Current date: 2021-05-09', text: say('It is still May.')}));
+  const second = await startScripted(t, turns, ['--store', file, '--store-max-age-days', '36500']);
+  const {body: next} = await answered(second.url, {...kSum, previous_response_id: id});
+  assert.equal(next.output.at(-1).content[0].text, 'It is still May.');
+  const {body: last} = await answered(second.url, {...kSum, previous_response_id: next.id});
+  assert.equal(last.output.at(-1).content[0].text, 'It is still May.');
+  assert.notEqual((await answered(second.url)).body.output.at(-1).content[0].text, 'It is still May.');
+});
+
 test('a store that cannot be read is set aside, and the server serves', kPatience, async t => {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'responses.sqlite'), 'This is no database. '.repeat(500));
