@@ -449,7 +449,9 @@ class Consumer {
         fragment_middle(columns),
         lane_
     );
-    for_tiles(walk_.next_rows(down_tiles(shape_), 1), 1, [&](int tile, int chunk) {
+    Span span = walk_.next_rows(down_tiles(shape_), 1);
+    span.ordinal = 0;  // a row is added to by the same group for every expert
+    for_tiles(span, 1, [&](int tile, int chunk) {
       const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
       const int row = tile * kPackedRows + (lane_.lane & (kPackedRows - 1));
       const std::int64_t expert = block_.small.route.expert[slot];

@@ -103,8 +103,7 @@ class Maker {
         {reinterpret_cast<const std::uint8_t*>(arena_->upload(blocks)),
          reinterpret_cast<const std::uint8_t*>(arena_->upload(scales)),
          packed,
-         count,
-         rows,
+         count * rows,
          columns},
         nullptr
     );
@@ -406,10 +405,6 @@ class DecodeStepTest : public testing::Test {
     // New keys and values are rounded to bf16; everything else keeps 16 bits or more.
     EXPECT_LE(error, 2e-3) << "position " << position << ", first logit " << logits[0];
     RecordProperty("error", std::to_string(error));
-    std::printf(
-        "hidden %d, position %d, window %d: error %.2e\n", shape.hidden, position, window, error
-    );
-    std::fflush(stdout);
   }
 
   DecodeShape small_{3, 192, 160, 8, 2, 8, 1024, 1e-5F, 7.0F, 1.3465735F};
