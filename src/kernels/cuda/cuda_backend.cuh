@@ -36,7 +36,7 @@ class CudaBackend final : public Backend {
   Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress) override;
   View read(View from) override;
   void synchronize() override;
-  int preferred_step_tokens() const override { return 4096; }
+  int preferred_step_tokens() const override { return 2048; }
   Result<double> measure_read_bandwidth() override;
   Status reserve(const StepLimits& limits) override;
   Step begin_step(const StepInputs& inputs) override;
