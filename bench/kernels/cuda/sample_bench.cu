@@ -93,9 +93,9 @@ class Bench {
   /// Microseconds of what `launch` launches, recorded many times in a graph.
   template <class Launch>
   double device_us(const Launch& launch) {
-    begin_recording(stream_.get());
-    for (int i = 0; i < kRepeats; ++i) launch();
-    const GraphExec graph = end_recording(stream_.get());
+    const GraphExec graph = record(stream_.get(), [&] {
+      for (int i = 0; i < kRepeats; ++i) launch();
+    });
     float milliseconds = 0;
     for (int i = 0; i < 2; ++i) {  // the first warms up
       check(cudaEventRecord(begin_.get(), stream_.get()), "cudaEventRecord");
