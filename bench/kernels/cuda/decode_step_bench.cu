@@ -164,7 +164,7 @@ void bench(const char* name, const DecodeShape& shape, int context, double ceili
   }
   std::vector<std::int32_t> table(num_blocks);
   for (int i = 0; i < num_blocks; ++i) table[i] = i;
-  const std::int32_t numbers[2] = {1234, context - 1};
+  const std::int32_t numbers[3] = {1234, context - 1, 0};
   std::vector<double> frequencies(32, 0.01);
   const auto upload = [&](const void* data, std::size_t bytes) {
     std::byte* out = weights.zeros(bytes);
@@ -186,7 +186,8 @@ void bench(const char* name, const DecodeShape& shape, int context, double ceili
       ints,
       ints + 1,
       device_table,
-      device_table,
+      ints + 2,
+      ints + 2,
       weights.zeros(decode_scratch_bytes(shape)),
       reinterpret_cast<float*>(weights.zeros(shape.vocab * sizeof(float))),
   };

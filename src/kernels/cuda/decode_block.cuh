@@ -32,6 +32,8 @@ struct SmallShared {
   float x[kMaxOwnTiles][kPackedRows];  // the rows of the residual stream that this block keeps
   NewToken token;
   DecodeScratch scratch;
+  const std::int32_t* full_table;  // the sequence's blocks in layers of full attention
+  const std::int32_t* sliding_table;
   DenseCut qkv;
   DenseCut out;
   DenseCut head;  // the unembedding

@@ -221,7 +221,7 @@ class Consumer {
   /// Where the cell of a block and this thread block's key-value head begins.
   __device__ std::int64_t cell_of(const DecodeLayer& layer, int block) const {
     const std::int32_t* table =
-        layer.sliding_window > 0 ? block_.args.sliding_table : block_.args.full_table;
+        layer.sliding_window > 0 ? block_.small.sliding_table : block_.small.full_table;
     const int head = static_cast<int>(blockIdx.x) % shape_.num_kv_heads;
     return (static_cast<std::int64_t>(table[block]) * shape_.num_kv_heads + head) * kBlockSize *
            kHeadDim;

@@ -37,6 +37,8 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
   if (threadIdx.x == 0) {
     block.ring.init();
     block.small.scratch = DecodeScratch(args.scratch, args.shape);
+    block.small.full_table = args.block_tables + *args.full_start;
+    block.small.sliding_table = args.block_tables + *args.sliding_start;
     block.small.qkv = DenseCut(block.qkv_rows(), args.shape.hidden);
     block.small.out = DenseCut(args.shape.hidden, args.shape.num_heads * kHeadDim);
     block.small.head = DenseCut(args.shape.vocab, args.shape.hidden);

@@ -57,10 +57,11 @@ struct DecodeStepArgs {
   const double* inverse_frequencies;  // device [32]
   const std::int32_t* token;          // device [1]
   const std::int32_t* position;       // device [1]: context length - 1
-  const std::int32_t* full_table;     // device: the sequence's block tables
-  const std::int32_t* sliding_table;
-  std::byte* scratch;  // decode_scratch_bytes, cleared by the launcher where needed
-  float* logits;       // [vocab]
+  const std::int32_t* block_tables;   // device
+  const std::int32_t* full_start;     // device [1]: where in block_tables the sequence's table for
+  const std::int32_t* sliding_start;  // full attention begins, and the one for sliding windows
+  std::byte* scratch;                 // decode_scratch_bytes, cleared by the launcher where needed
+  float* logits;                      // [vocab]
 };
 
 /// Device memory that a step works in.

@@ -111,7 +111,14 @@ class Maker {
     matrix.packed = packed;
     return matrix;
   }
-  std::mt19937_64& random() { return random_; }
+
+  /// The numbers of the blocks, in random order.
+  std::vector<std::int32_t> block_table(int num_blocks) {
+    std::vector<std::int32_t> table(num_blocks);
+    std::iota(table.begin(), table.end(), 0);
+    std::shuffle(table.begin(), table.end(), random_);
+    return table;
+  }
 
   static std::vector<double> doubles(const std::vector<BFloat16>& values) {
     std::vector<double> out(values.size());
@@ -143,16 +150,14 @@ struct TestModel {
   Vector embedding, norm;
   std::vector<TestLayer> layers;
   std::vector<DecodeLayer> device_layers;
-  std::vector<std::int32_t> table;
+  std::vector<std::int32_t> full_table, sliding_table;
   DecodeStepArgs args{};
 
   TestModel(const DecodeShape& model_shape, int at, int window, std::uint64_t seed)
       : shape(model_shape), position(at) {
     Maker maker(arena, seed);
-    const int num_blocks = position / kBlockSize + 1;
-    table.resize(num_blocks);
-    std::iota(table.begin(), table.end(), 0);
-    std::shuffle(table.begin(), table.end(), maker.random());
+    full_table = maker.block_table(position / kBlockSize + 1);
+    sliding_table = maker.block_table(position / kBlockSize + 1);
     for (int i = 0; i < kDim / 2; ++i) frequencies.push_back(std::pow(150000.0, -i / 32.0));
     embedding = maker.vector(static_cast<std::size_t>(shape.vocab) * shape.hidden, 1);
     norm = maker.vector(shape.hidden, 0.2F, 1);
@@ -167,10 +172,21 @@ struct TestModel {
     args.inverse_frequencies = reinterpret_cast<const double*>(arena.upload(frequencies));
     args.token = reinterpret_cast<const std::int32_t*>(arena.upload(std::vector{token}));
     args.position = reinterpret_cast<const std::int32_t*>(arena.upload(std::vector{position}));
-    args.full_table = reinterpret_cast<const std::int32_t*>(arena.upload(table));
-    args.sliding_table = args.full_table;
+    upload_tables();
     args.scratch = arena.make(decode_scratch_bytes(shape));
     args.logits = reinterpret_cast<float*>(arena.make(shape.vocab * sizeof(float)));
+  }
+
+  /// Both tables in one array, behind others'.
+  void upload_tables() {
+    std::vector<std::int32_t> tables(3, 1'000'000);
+    const std::vector full_start = {static_cast<std::int32_t>(tables.size())};
+    tables.insert(tables.end(), full_table.begin(), full_table.end());
+    const std::vector sliding_start = {static_cast<std::int32_t>(tables.size())};
+    tables.insert(tables.end(), sliding_table.begin(), sliding_table.end());
+    args.block_tables = reinterpret_cast<const std::int32_t*>(arena.upload(tables));
+    args.full_start = reinterpret_cast<const std::int32_t*>(arena.upload(full_start));
+    args.sliding_start = reinterpret_cast<const std::int32_t*>(arena.upload(sliding_start));
   }
 
   void add_layer(Maker& maker, int window) {
@@ -193,6 +209,7 @@ struct TestModel {
         maker.vector(static_cast<std::size_t>(shape.num_experts) * shape.hidden, 0.2F);
     layer.window = window;
     // The cells in the device's order, filled with what must never be read where no position is.
+    const std::vector<std::int32_t>& table = window > 0 ? sliding_table : full_table;
     const std::size_t cells = table.size() * shape.num_kv_heads * kBlockSize * kDim;
     std::vector<BFloat16> keys(cells, BFloat16{0x7FC0});
     std::vector<BFloat16> values(cells, BFloat16{0x7FC0});
