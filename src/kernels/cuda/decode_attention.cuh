@@ -113,7 +113,9 @@ struct CachedBlock {
   uint4 keys[2][2];  // [tile][dimensions 8t.., 32 + 8t..] of key_of_column(g, tile)
   uint2 values[8];   // [j]: dimension 8j + g of keys 4t..4t + 3
 
-  __device__ void load(const __nv_bfloat16* key_cell, const __nv_bfloat16* value_cell, int lane) {
+  __device__ void load(const DecodeLayer& layer, std::int64_t cell, int lane) {
+    const __nv_bfloat16* key_cell = layer.keys + cell;
+    const __nv_bfloat16* value_cell = layer.values + cell;
     const int g = lane / 4;
     const int t = lane % 4;
 #pragma unroll
@@ -225,33 +227,43 @@ __device__ inline void store_partial(const SoftmaxState& state, float* partial, 
   }
 }
 
-/// One element of partial results put together: the output, its maximum and sum.
+/// Two elements of partial results put together: the outputs, their maximum and sum.
 struct Merged {
-  float out = 0;
+  float2 out = {0, 0};
   float maximum = -INFINITY;
   float sum = 0;
 
-  __device__ void add(float other_out, float other_maximum, float other_sum) {
-    if (other_maximum == -INFINITY) return;
+  __device__ void add(float2 other_out, float other_maximum, float other_sum) {
     const float larger = fmaxf(maximum, other_maximum);
     const float mine = exp2f(maximum - larger);
     const float theirs = exp2f(other_maximum - larger);
-    out = out * mine + other_out * theirs;
+    out.x = out.x * mine + other_out.x * theirs;
+    out.y = out.y * mine + other_out.y * theirs;
     sum = sum * mine + other_sum * theirs;
     maximum = larger;
   }
 
-  /// The normalised output with the head's sink in the denominator.
-  __device__ float finish(float sink) const {
+  /// Relative to another maximum, near this one.
+  __device__ void rebase(float other_maximum) {
+    const float factor = exp2f(maximum - other_maximum);
+    out.x *= factor;
+    out.y *= factor;
+    sum *= factor;
+    maximum = other_maximum;
+  }
+
+  /// The normalised outputs with the head's sink in the denominator.
+  __device__ float2 finish(float sink) const {
     const float sink_power = sink * kLog2E;
     const float larger = fmaxf(maximum, sink_power);
     const float mine = exp2f(maximum - larger);
-    return out * mine / (sum * mine + exp2f(sink_power - larger));
+    const float factor = mine / (sum * mine + exp2f(sink_power - larger));
+    return {out.x * factor, out.y * factor};
   }
 };
 
-/// Element `dim` of a head over the partial results of `warps` warps, the first of them at
-/// `partial`.
+/// Elements `dim` (even) and dim + 1 of a head over the partial results of `warps` warps, the first
+/// of them at `partial`.
 __device__ inline Merged merge_warps(const float* partial, int dim, int warps) {
   constexpr int kStride = kMaxGroup * kPartialFloats;
   Merged merged;
@@ -262,7 +274,9 @@ __device__ inline Merged merge_warps(const float* partial, int dim, int warps) {
 #pragma unroll 4
   for (int i = 0; i < warps; ++i) {
     const float weight = exp2f(partial[i * kStride + kHeadDim] - merged.maximum);
-    merged.out = fmaf(partial[i * kStride + dim], weight, merged.out);
+    const float2 out = *reinterpret_cast<const float2*>(partial + i * kStride + dim);
+    merged.out.x = fmaf(out.x, weight, merged.out.x);
+    merged.out.y = fmaf(out.y, weight, merged.out.y);
     merged.sum = fmaf(partial[i * kStride + kHeadDim + 1], weight, merged.sum);
   }
   return merged;

@@ -35,11 +35,9 @@ class Consumer {
       grid_barrier();
       load_normed_middle(i, weights);
       gate_up(i, layer);
-      // All hidden vectors but the last are there by now.
 #pragma unroll 1
-      for (int slot = 0; slot < kDecodeExperts; ++slot) {
-        if (slot == 0) load_hidden(i, 0, kDecodeExperts - 1);
-        if (slot == kDecodeExperts - 1) load_hidden(i, slot, 1);
+      for (int slot = 0; slot < kDecodeExperts; slot += 2) {
+        load_hidden(i, slot);
         down(i, slot, layer);
       }
     }
@@ -246,9 +244,10 @@ class Consumer {
   __device__ void load_new_token(int head, Word tag) const;
   __device__ void score_new_token(int group, int member) const;
   __device__ void store_key_value(const DecodeLayer& layer) const;
-  __device__ void merge_element(
-      const DecodeLayer& layer, const Splits& splits, int head, int member, int dim, Word tag
+  __device__ void merge_head(
+      const DecodeLayer& layer, const Splits& splits, int head, int member, Word tag
   ) const;
+  __device__ void add_splits(const Word* partials, int count, Word tag, Merged& merged) const;
 
   /// This lane's row of x in the block's own memory.
   __device__ float& own_x(int tile) const {
@@ -394,35 +393,33 @@ class Consumer {
     if (lane_.lane == 0) count(index, static_cast<Handoff>(kHidden + slot));
   }
 
-  /// Hidden vectors of some of the experts as operand B, each in its place, once they have come.
-  __device__ void load_hidden(int index, int first_slot, int num_slots) const {
+  /// Hidden vectors of two experts as operand B, each in its place, once they have come.
+  __device__ void load_hidden(int index, int first_slot) const {
     sync();
-    if (thread_ == 0) {
+    if (thread_ < 2) {
       const unsigned* counts = block_.small.scratch.counts + index * kNumHandoffs + kHidden;
-      for (int slot = first_slot; slot < first_slot + num_slots; ++slot) {
-        while (ptx::load_relaxed(counts + slot) < static_cast<unsigned>(gate_up_tiles(shape_))) {
-        }
+      while (ptx::load_relaxed(counts + first_slot + thread_) <
+             static_cast<unsigned>(gate_up_tiles(shape_))) {
       }
     }
     sync();
     const int columns = shape_.intermediate;
     const int part = fragment_part_bytes(columns);
-    const int num_pairs = num_slots * columns / 2;
 #pragma unroll 1
-    for (int first = thread_; first < num_pairs; first += kHiddenPairs * kConsumers) {
+    for (int first = thread_; first < columns; first += kHiddenPairs * kConsumers) {
       float2 pairs[kHiddenPairs];
       wait_pairs(
           block_.small.scratch.hidden + first_slot * columns,
           first,
           kConsumers,
-          num_pairs,
+          columns,
           tag_of(index),
           pairs
       );
 #pragma unroll
       for (int i = 0; i < kHiddenPairs; ++i) {
         const int element = 2 * (first + i * kConsumers);
-        if (element >= 2 * num_pairs) break;
+        if (element >= 2 * columns) break;
         const int slot = element / columns;
         store_fragment(
             block_.vectors + (first_slot + slot) * 2 * part,
@@ -434,19 +431,21 @@ class Consumer {
       }
     }
     const int padding = static_cast<int>(round_up(columns, kPackedColumnAlign)) - columns;
-    for (int i = 2 * thread_; i < num_slots * padding; i += 2 * kConsumers) {
+    for (int i = 2 * thread_; i < 2 * padding; i += 2 * kConsumers) {
       const int slot = first_slot + i / padding;
       store_fragment(block_.vectors + slot * 2 * part, part, columns + i % padding, 0, 0);
     }
     sync();
   }
 
-  __device__ void down(int index, int slot, const DecodeLayer& layer) {
+  /// Adds what two experts say of this block's rows to them.
+  __device__ void down(int index, int first_slot, const DecodeLayer& layer) {
     const int columns = shape_.intermediate;
+    const bool last = first_slot + 2 == kDecodeExperts;
     const std::byte* fragments = lane_fragments(
-        block_.vectors + slot * fragment_bytes(columns),
+        block_.vectors + first_slot * fragment_bytes(columns),
         fragment_part_bytes(columns),
-        fragment_middle(columns),
+        fragment_bytes(columns),
         lane_
     );
     Span span = walk_.next_rows(down_tiles(shape_), 1);
@@ -454,19 +453,24 @@ class Consumer {
     for_tiles(span, 1, [&](int tile, int chunk) {
       const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
       const int row = tile * kPackedRows + (lane_.lane & (kPackedRows - 1));
-      const std::int64_t expert = block_.small.route.expert[slot];
-      const float weight = block_.small.route.weight[slot];
-      const float bias = __bfloat162float(layer.down_bias[expert * shape_.hidden + row]);
-      const float sum = multiply_record(stage, columns, fragments, lane_);
+      const int* experts = block_.small.route.expert + first_slot;
+      const float* weights = block_.small.route.weight + first_slot;
+      float bias = 0;
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const std::int64_t place = static_cast<std::int64_t>(experts[i]) * shape_.hidden + row;
+        bias = fmaf(weights[i], __bfloat162float(layer.down_bias[place]), bias);
+      }
+      const ExpertSums sums = multiply_record_pair(stage, columns, fragments, lane_);
       block_.ring.release(chunk, lane_.lane);
+      const float sum = join_halves(sums.upper * weights[0], sums.lower * weights[1], lane_);
       const float total = reduce(kPackedRows, sum, lane_.g, lane_.t == 0);
       if (writes()) {
-        const float value = fmaf(weight, fmaf(total, kFp4SumScale, bias), own_x(tile));
+        const float value = fmaf(total, kFp4SumScale, own_x(tile) + bias);
         own_x(tile) = value;
-        if (slot == kDecodeExperts - 1)
-          store_word(block_.small.scratch.x + row, value, tag_of(index));
+        if (last) store_word(block_.small.scratch.x + row, value, tag_of(index));
       }
-      if (slot == kDecodeExperts - 1 && thread_of_group() == 0) count(index, kX);
+      if (last && thread_of_group() == 0) count(index, kX);
     });
   }
 

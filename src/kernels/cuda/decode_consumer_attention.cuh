@@ -10,16 +10,23 @@ namespace gossamer::kernels::cuda {
 __device__ inline void Consumer::load_new_token(int head, Word tag) const {
   const int group = shape_.num_heads / shape_.num_kv_heads;
   NewToken& token = block_.small.token;
-  const Word* qkv = block_.small.scratch.qkv;
-  const Word* key = qkv + (shape_.num_heads + head) * kHeadDim;
-  const Word* value = key + shape_.num_kv_heads * kHeadDim;
-  for (int i = thread_; i < group * kHeadDim; i += kConsumers) {
-    token.queries[i / kHeadDim][i % kHeadDim] = wait_word(qkv + head * group * kHeadDim + i, tag);
+  const Word* from = block_.small.scratch.qkv;
+  const int vector = thread_ / 32;  // the queries, the key, the value
+  const int dim = 2 * lane_.lane;
+  float* to = token.value;
+  int row = shape_.num_heads + shape_.num_kv_heads + head;
+  if (vector < group) {
+    to = token.queries[vector];
+    row = head * group + vector;
+  } else if (vector == group) {
+    to = token.key;
+    row = shape_.num_heads + head;
   }
-  if (thread_ < kHeadDim) token.key[thread_] = wait_word(key + thread_, tag);
-  if (thread_ >= kConsumers - kHeadDim) {
-    const int dim = thread_ - (kConsumers - kHeadDim);
-    token.value[dim] = wait_word(value + dim, tag);
+  if (vector < group + 2) {
+    float2 pairs[1];
+    wait_pairs(from + row * kHeadDim, lane_.lane, 32, 32, tag, pairs);
+    to[dim] = pairs[0].x;
+    to[dim + 1] = pairs[0].y;
   }
   sync();
 }
@@ -70,6 +77,9 @@ __device__ inline void Consumer::attend(int index, const DecodeLayer& layer) {
   const int group = shape_.num_heads / shape_.num_kv_heads;
   const int warp = thread_ / 32;
   int block = splits.first + warp;
+  // The cache is there before the queries are.
+  CachedBlock cached;
+  if (block <= splits.last) cached.load(layer, cell_of(layer, block), lane_.lane);
   wait_count(index, kQkv, (block_.qkv_rows() + kPackedRows - 1) / kPackedRows);
   load_new_token(head, tag_of(index));
   if (warp < 4) {
@@ -79,19 +89,15 @@ __device__ inline void Consumer::attend(int index, const DecodeLayer& layer) {
     score_new_token(group, warp - 4);
   }
   sync();
-  SoftmaxState state;
   if (block <= splits.last) {
-    CachedBlock cached;
-    std::int64_t cell = cell_of(layer, block);
-    cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
+    SoftmaxState state;
     for (;;) {
       attend_block(
           block_.small.token, cached, block * kBlockSize, splits.begin, position_, lane_.lane, state
       );
       block += kAttentionWarps;
       if (block > splits.last) break;
-      cell = cell_of(layer, block);
-      cached.load(layer.keys + cell, layer.values + cell, lane_.lane);
+      cached.load(layer, cell_of(layer, block), lane_.lane);
     }
     store_partial(
         state,
@@ -100,48 +106,63 @@ __device__ inline void Consumer::attend(int index, const DecodeLayer& layer) {
     );
   }
   sync();
-#pragma unroll 1
-  for (int i = thread_; i < group * kHeadDim; i += kConsumers) {
-    merge_element(layer, splits, head, i / kHeadDim, i % kHeadDim, tag_of(index));
-  }
+  if (warp < group) merge_head(layer, splits, head, warp, tag_of(index));
   if (splits.index == 0 && lane_.lane == 0) count(index, kAttention);
   if (splits.index == splits.count - 1) store_key_value(layer);
 }
 
-/// An element of a query head's output: this block's warps' results together, and in the first
-/// split's block those of all splits, in their order; the others leave theirs for it.
-__device__ inline void Consumer::merge_element(
-    const DecodeLayer& layer, const Splits& splits, int head, int member, int dim, Word tag
+/// A query head's output, by a warp, a lane two elements: this block's warps' results together, and
+/// in the first split's block those of all splits, in their order; the others leave theirs for it.
+__device__ inline void Consumer::merge_head(
+    const DecodeLayer& layer, const Splits& splits, int head, int member, Word tag
 ) const {
   const NewToken& token = block_.small.token;
+  const int dim = 2 * lane_.lane;
   Merged merged = merge_warps(
       reinterpret_cast<const float*>(block_.vectors) + member * kPartialFloats,
       dim,
       min(kAttentionWarps, splits.last - splits.first + 1)
   );
-  if (splits.index == splits.count - 1) merged.add(token.value[dim], token.scores[member], 1.0F);
+  if (splits.index == splits.count - 1) {
+    merged.add({token.value[dim], token.value[dim + 1]}, token.scores[member], 1.0F);
+  }
   Word* partials =
       block_.small.scratch.partials + (head * kMaxSplits * kMaxGroup + member) * kPartialFloats;
   if (splits.index > 0) {
+    merged.rebase(value_of(__float_as_uint(merged.maximum)));  // as its word will say
     Word* own = partials + splits.index * kMaxGroup * kPartialFloats;
-    store_word(own + dim, merged.out, tag);
-    if (dim == 0) store_word(own + kHeadDim, merged.maximum, tag);
-    if (dim == 1) store_word(own + kHeadDim + 1, merged.sum, tag);
+    store_words(own + dim, merged.out, tag);
+    if (lane_.lane == 0) store_words(own + kHeadDim, {merged.maximum, merged.sum}, tag);
     return;
   }
-#pragma unroll 1
-  for (int split = 1; split < splits.count; ++split) {
-    const Word* other = partials + split * kMaxGroup * kPartialFloats;
-    const float out = wait_word(other + dim, tag);
-    const float maximum = wait_word(other + kHeadDim, tag);
-    const float sum = wait_word(other + kHeadDim + 1, tag);
-    merged.add(out, maximum, sum);
-  }
+  add_splits(partials, splits.count, tag, merged);
   const int query_head = head * (shape_.num_heads / shape_.num_kv_heads) + member;
-  const float sink = __bfloat162float(layer.sinks[query_head]);
-  store_word(
-      block_.small.scratch.attention + query_head * kHeadDim + dim, merged.finish(sink), tag
+  store_words(
+      block_.small.scratch.attention + query_head * kHeadDim + dim,
+      merged.finish(__bfloat162float(layer.sinks[query_head])),
+      tag
   );
+}
+
+/// Adds what the other splits of a query head have left, from its place among the first split's
+/// partial results on.
+__device__ inline void Consumer::add_splits(
+    const Word* partials, int count, Word tag, Merged& merged
+) const {
+  constexpr int kAtOnce = 4;
+  constexpr int kStride = kMaxGroup * kPartialFloats / 2;  // pairs
+#pragma unroll 1
+  for (int first = 1; first < count; first += kAtOnce) {
+    float2 out[kAtOnce];
+    float2 weights[kAtOnce];  // maximum, sum
+    const int begin = first * kStride;
+    wait_pairs(partials, begin + lane_.lane, kStride, count * kStride, tag, out);
+    wait_pairs(partials, begin + kHeadDim / 2, kStride, count * kStride, tag, weights);
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (first + i < count) merged.add(out[i], weights[i].x, weights[i].y);
+    }
+  }
 }
 
 }  // namespace gossamer::kernels::cuda

@@ -137,21 +137,23 @@ __device__ inline void stream_gate_up(
   }
 }
 
-/// Streams this block's tiles of their down rows, expert by expert.
+/// Streams this block's tiles of their down rows, those of two experts together.
 __device__ inline void stream_down(
     const Block& block, Walk& walk, const DecodeLayer& layer, std::uint64_t policy
 ) {
   const auto bytes = static_cast<std::uint32_t>(fp4_record_bytes(block.shape.intermediate));
   const std::int64_t records = round_up(block.shape.hidden, kPackedRowAlign) / kPackedRows;
 #pragma unroll 1
-  for (int slot = 0; slot < kDecodeExperts; ++slot) {
+  for (int slot = 0; slot < kDecodeExperts; slot += 2) {
     const Span span = walk.next_rows(down_tiles(block.shape), 1);
-    const std::int64_t expert = block.small.route.expert[slot];
+    const int* experts = block.small.route.expert + slot;
+    const std::byte* first = layer.down + experts[0] * records * bytes;
+    const std::byte* second = layer.down + experts[1] * records * bytes;
 #pragma unroll 1
     for (int i = 0; i < span.count; ++i) {
       const std::int64_t tile = span.first + i * static_cast<int>(gridDim.x);
-      block.ring.send(
-          span.chunk + i, layer.down + (expert * records + tile) * bytes, bytes, policy
+      block.ring.send_pair(
+          span.chunk + i, first + tile * bytes, second + tile * bytes, bytes, policy
       );
     }
   }

@@ -197,8 +197,8 @@ __device__ inline std::uint32_t record_scales(
   );
 }
 
-/// One warp's share of two records of 8 rows, multiplied with the same vector: its turn of the
-/// steps. `fragments` are lane_fragments without a second vector.
+/// One warp's share of two records of 8 rows: its turn of the steps. `fragments` are lane_fragments
+/// of the vector of the first record, and of the second's.
 __device__ inline ExpertSums multiply_record_pair(
     const std::byte* records, int columns, const std::byte* fragments, const Lane& lane
 ) {
@@ -219,41 +219,6 @@ __device__ inline ExpertSums multiply_record_pair(
     );
   }
   return sums;
-}
-
-/// One warp's share of one record, its columns' second half as the tile's lower rows: row g's sum
-/// in lanes t = 0. `fragments` are lane_fragments with the middle of the vector as second vector.
-__device__ inline float multiply_record(
-    const std::byte* record, int columns, const std::byte* fragments, const Lane& lane
-) {
-  const int units = static_cast<int>(fp4_units_per_row(columns));
-  const int half = (units + 1) / 2;
-  ExpertSums sums;
-#pragma unroll 2
-  for (int unit = lane.warp; unit < half; unit += kWarpsPerGroup) {
-    // An odd number of units leaves the last one without a partner: zeros times what is there.
-    const bool paired = unit + half < units;
-    const int other = paired ? unit + half : unit;
-    const auto* b = reinterpret_cast<const uint4*>(
-        fragments + (paired || (lane.g & 2) == 0 ? unit : unit - half) * 128
-    );
-    const uint2 lower = record_codes(record, other, lane);
-    multiply_step(
-        {record_codes(record, unit, lane),
-         paired ? lower : uint2{0, 0},
-         record_scales(record, units, unit, lane),
-         record_scales(record, units, other, lane),
-         b[0],
-         b[4]},
-        sums
-    );
-  }
-  return join_halves(sums.upper, sums.lower, lane);
-}
-
-/// Where the second half of a vector's columns begins among its fragments (multiply_record).
-__host__ __device__ constexpr int fragment_middle(int columns) {
-  return static_cast<int>((fp4_units_per_row(columns) + 1) / 2) * 128;
 }
 
 }  // namespace gossamer::kernels::cuda

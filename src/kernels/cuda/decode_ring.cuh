@@ -114,19 +114,21 @@ class Ring {
   /// Producer: waits for the chunk's stage and its turn, and starts its copy.
   __device__ void send(int chunk, const std::byte* from, std::uint32_t bytes, std::uint64_t policy)
       const {
-    if (chunk >= kChunksInFlight) {
-      const int earlier = chunk - kChunksInFlight;
-      ptx::mbarrier_wait(full_ + 8 * (earlier % kNumStages), (earlier / kNumStages) & 1);
-    }
-    if (chunk >= kNumStages) {
-      ptx::mbarrier_wait(empty_ + 8 * (chunk % kNumStages), (chunk / kNumStages - 1) & 1);
-    }
-    ptx::mbarrier_arrive_expect(full_ + 8 * (chunk % kNumStages), bytes);
-    *num_begun_ = chunk + 1;
-    const int stage = chunk % kNumStages;
-    ptx::bulk_copy(
-        ptx::shared_address(stages_ + stage * kStageBytes), from, bytes, full_ + 8 * stage, policy
-    );
+    begin(chunk, bytes);
+    copy(chunk, 0, from, bytes, policy);
+  }
+
+  /// Producer: a chunk of two pieces of the same size.
+  __device__ void send_pair(
+      int chunk,
+      const std::byte* first,
+      const std::byte* second,
+      std::uint32_t bytes,
+      std::uint64_t policy
+  ) const {
+    begin(chunk, 2 * bytes);
+    copy(chunk, 0, first, bytes, policy);
+    copy(chunk, bytes, second, bytes, policy);
   }
 
   /// Consumer: the chunk's bytes, once they are there.
@@ -147,6 +149,31 @@ class Ring {
   }
 
  private:
+  /// Waits for the chunk's stage and its turn, and tells how much will come.
+  __device__ void begin(int chunk, std::uint32_t bytes) const {
+    if (chunk >= kChunksInFlight) {
+      const int earlier = chunk - kChunksInFlight;
+      ptx::mbarrier_wait(full_ + 8 * (earlier % kNumStages), (earlier / kNumStages) & 1);
+    }
+    if (chunk >= kNumStages) {
+      ptx::mbarrier_wait(empty_ + 8 * (chunk % kNumStages), (chunk / kNumStages - 1) & 1);
+    }
+    ptx::mbarrier_arrive_expect(full_ + 8 * (chunk % kNumStages), bytes);
+    *num_begun_ = chunk + 1;
+  }
+
+  __device__ void copy(
+      int chunk,
+      std::uint32_t offset,
+      const std::byte* from,
+      std::uint32_t bytes,
+      std::uint64_t policy
+  ) const {
+    const int stage = chunk % kNumStages;
+    const std::uint32_t to = ptx::shared_address(stages_ + stage * kStageBytes) + offset;
+    ptx::bulk_copy(to, from, bytes, full_ + 8 * stage, policy);
+  }
+
   std::byte* stages_;
   volatile int* num_begun_;
   std::uint32_t full_;
@@ -182,7 +209,7 @@ __device__ inline void stream_dense(
 __host__ __device__ constexpr int gate_up_tiles(const DecodeShape& shape) {
   return 2 * shape.intermediate / kPackedRowAlign;
 }
-/// Tiles of an expert's down rows: 8 rows, one record, a chunk.
+/// Tiles of an expert's down rows: 8 rows, one record; those of two experts are a chunk.
 __host__ __device__ constexpr int down_tiles(const DecodeShape& shape) {
   return (shape.hidden + kPackedRows - 1) / kPackedRows;
 }

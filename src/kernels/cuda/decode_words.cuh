@@ -32,15 +32,16 @@ __device__ inline void store_word(Word* to, float value, Word tag) {
   ptx::store_relaxed(to, word);
 }
 
-__device__ inline float value_of(Word word) {
-  return __uint_as_float(word & ~kTagMask);
+/// A pair of words, `to` at an even place.
+__device__ inline void store_words(Word* to, float2 values, Word tag) {
+  ptx::store_relaxed_pair(
+      to,
+      {(__float_as_uint(values.x) & ~kTagMask) | tag, (__float_as_uint(values.y) & ~kTagMask) | tag}
+  );
 }
 
-/// The value of a word, when it has come.
-__device__ inline float wait_word(const Word* from, Word tag) {
-  Word word = ptx::load_relaxed(from);
-  while ((word & kTagMask) != tag) word = ptx::load_relaxed(from);
-  return value_of(word);
+__device__ inline float value_of(Word word) {
+  return __uint_as_float(word & ~kTagMask);
 }
 
 /// Elements 2 i and 2 i + 1 of a vector for i = first, first + stride, ... below num_pairs, at most

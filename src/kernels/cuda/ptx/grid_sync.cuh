@@ -24,6 +24,11 @@ __device__ inline void store_relaxed(std::uint32_t* to, std::uint32_t word) {
   asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
 }
 
+__device__ inline void store_relaxed_pair(std::uint32_t* to, uint2 words) {
+  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(words.x), "r"(words.y)
+               : "memory");
+}
+
 __device__ inline std::uint32_t load_relaxed(const std::uint32_t* from) {
   std::uint32_t word;
   asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(word) : "l"(from) : "memory");
