@@ -17,8 +17,8 @@ inline constexpr int kConsumerBarrier = 1;    // named barrier of all consumers
 inline constexpr int kFirstGroupBarrier = 2;  // and of each group
 inline constexpr int kTileRows = 16;          // results of a tile at most
 inline constexpr float kSwigluAlpha = 1.702F;
-inline constexpr int kVectorPairs = 5;  // of a vector, a thread's at most
-inline constexpr int kHiddenPairs = 6;  // of two experts' hidden vectors, a thread's at once
+inline constexpr int kVectorPairs = 6;  // of a vector, a thread's at most
+inline constexpr int kHiddenPairs = 8;  // of two experts' hidden vectors, a thread's at once
 inline constexpr int kMaxDenseColumns = 2 * kVectorPairs * kConsumers;
 inline constexpr int kMaxOwnTiles = 8;  // of the residual stream, a block's
 

@@ -115,32 +115,6 @@ __device__ inline void unpack_fp4(std::uint32_t word, std::uint32_t (&pairs)[4])
   pairs[3] = ((word << 1) & 0x80008000) | ((word >> 5) & 0x01000100) | ((word >> 4) & 0x00C000C0);
 }
 
-/// 2^(byte - 127) for the two scales of a row's step.
-__device__ inline float first_scale(std::uint32_t scales) {
-  return __uint_as_float((scales & 0xFFU) << 23);
-}
-__device__ inline float second_scale(std::uint32_t scales) {
-  return __uint_as_float((scales >> 8) << 23);
-}
-
-/// Adds a k32 block's products to the sums of its rows: two mma on fresh accumulators, then the
-/// scales.
-__device__ inline void multiply_block(
-    const std::uint32_t* upper,
-    const std::uint32_t* lower,
-    uint4 b,
-    float upper_scale,
-    float lower_scale,
-    float& upper_sum,
-    float& lower_sum
-) {
-  float c[4] = {};
-  ptx::mma_bf16(c, upper[0], lower[0], upper[1], lower[1], b.x, b.y);
-  ptx::mma_bf16(c, upper[2], lower[2], upper[3], lower[3], b.z, b.w);
-  upper_sum = fmaf(c[0] + c[1], upper_scale, upper_sum);
-  lower_sum = fmaf(c[2] + c[3], lower_scale, lower_sum);
-}
-
 /// Sums of a warp for row g of two records: valid in lanes t = 0 (upper) and t = 1 (lower).
 struct ExpertSums {
   float upper = 0;
@@ -152,72 +126,91 @@ struct ExpertSums {
 struct Fp4Step {
   uint2 upper;
   uint2 lower;
-  std::uint32_t upper_scales;
-  std::uint32_t lower_scales;
   uint4 first;
   uint4 second;
+  std::uint32_t upper_scales[2];  // e8m0
+  std::uint32_t lower_scales[2];
 };
 
+/// Where a lane finds its part of a step; the second record lies record_bytes behind the first.
+struct Fp4Cursor {
+  const std::byte* codes;
+  const std::byte* scales;
+  const std::byte* fragments;
+  int record_bytes;
+
+  __device__ Fp4Step load() const {
+    const auto* b = reinterpret_cast<const uint4*>(fragments);
+    const auto* upper_scales = reinterpret_cast<const std::uint8_t*>(scales);
+    const std::uint8_t* lower_scales = upper_scales + record_bytes;
+    return {
+        *reinterpret_cast<const uint2*>(codes),
+        *reinterpret_cast<const uint2*>(codes + record_bytes),
+        b[0],
+        b[4],
+        {upper_scales[0], upper_scales[1]},
+        {lower_scales[0], lower_scales[1]},
+    };
+  }
+  __device__ void advance(int units) {
+    codes += units * kFp4UnitBytes;
+    scales += units * kFp4ScaleBytes;
+    fragments += units * 128;
+  }
+};
+
+__device__ inline void add_scaled(float& sum, float first, float second, std::uint32_t scale) {
+  sum = fmaf(first + second, __uint_as_float(scale << 23), sum);
+}
+
+/// Two k32 blocks: for each two mma on fresh accumulators, then the scales of their rows. The
+/// blocks take turns, since the second mma of one must wait for its first.
 __device__ inline void multiply_step(const Fp4Step& step, ExpertSums& sums) {
-  std::uint32_t upper[4];
-  std::uint32_t lower[4];
-  unpack_fp4(step.upper.x, upper);
-  unpack_fp4(step.lower.x, lower);
-  multiply_block(
-      upper,
-      lower,
-      step.first,
-      first_scale(step.upper_scales),
-      first_scale(step.lower_scales),
-      sums.upper,
-      sums.lower
-  );
-  unpack_fp4(step.upper.y, upper);
-  unpack_fp4(step.lower.y, lower);
-  multiply_block(
-      upper,
-      lower,
-      step.second,
-      second_scale(step.upper_scales),
-      second_scale(step.lower_scales),
-      sums.upper,
-      sums.lower
-  );
+  std::uint32_t upper[2][4];
+  std::uint32_t lower[2][4];
+  unpack_fp4(step.upper.x, upper[0]);
+  unpack_fp4(step.lower.x, lower[0]);
+  float first[4] = {};
+  float second[4] = {};
+  const uint4 b = step.first;
+  const uint4 d = step.second;
+  ptx::mma_bf16(first, upper[0][0], lower[0][0], upper[0][1], lower[0][1], b.x, b.y);
+  unpack_fp4(step.upper.y, upper[1]);
+  unpack_fp4(step.lower.y, lower[1]);
+  ptx::mma_bf16(second, upper[1][0], lower[1][0], upper[1][1], lower[1][1], d.x, d.y);
+  ptx::mma_bf16(first, upper[0][2], lower[0][2], upper[0][3], lower[0][3], b.z, b.w);
+  ptx::mma_bf16(second, upper[1][2], lower[1][2], upper[1][3], lower[1][3], d.z, d.w);
+  add_scaled(sums.upper, first[0], first[1], step.upper_scales[0]);
+  add_scaled(sums.lower, first[2], first[3], step.lower_scales[0]);
+  add_scaled(sums.upper, second[0], second[1], step.upper_scales[1]);
+  add_scaled(sums.lower, second[2], second[3], step.lower_scales[1]);
 }
 
-/// A record's codes and scales for this lane.
-__device__ inline uint2 record_codes(const std::byte* record, int unit, const Lane& lane) {
-  return *reinterpret_cast<const uint2*>(record + unit * kFp4UnitBytes + lane.lane * 8);
-}
-__device__ inline std::uint32_t record_scales(
-    const std::byte* record, int units, int unit, const Lane& lane
-) {
-  return *reinterpret_cast<const std::uint16_t*>(
-      record + units * kFp4UnitBytes + unit * kFp4ScaleBytes + lane.g * 2
-  );
-}
-
-/// One warp's share of two records of 8 rows: its turn of the steps. `fragments` are lane_fragments
-/// of the vector of the first record, and of the second's.
+/// One warp's share of two records of 8 rows: its turn of the steps, the next one's operands loaded
+/// while one is multiplied. `fragments` are lane_fragments of the vector of the first record, and
+/// of the second's.
 __device__ inline ExpertSums multiply_record_pair(
     const std::byte* records, int columns, const std::byte* fragments, const Lane& lane
 ) {
   const int units = static_cast<int>(fp4_units_per_row(columns));
-  const std::byte* second = records + fp4_record_bytes(columns);
   ExpertSums sums;
-#pragma unroll 2
-  for (int unit = lane.warp; unit < units; unit += kWarpsPerGroup) {
-    const auto* b = reinterpret_cast<const uint4*>(fragments + unit * 128);
-    multiply_step(
-        {record_codes(records, unit, lane),
-         record_codes(second, unit, lane),
-         record_scales(records, units, unit, lane),
-         record_scales(second, units, unit, lane),
-         b[0],
-         b[4]},
-        sums
-    );
+  int unit = lane.warp;
+  if (unit >= units) return sums;
+  Fp4Cursor cursor{
+      records + unit * kFp4UnitBytes + lane.lane * 8,
+      records + units * kFp4UnitBytes + unit * kFp4ScaleBytes + lane.g * 2,
+      fragments + unit * 128,
+      static_cast<int>(fp4_record_bytes(columns)),
+  };
+  Fp4Step step = cursor.load();
+#pragma unroll 1
+  for (unit += kWarpsPerGroup; unit < units; unit += kWarpsPerGroup) {
+    cursor.advance(kWarpsPerGroup);
+    const Fp4Step next = cursor.load();
+    multiply_step(step, sums);
+    step = next;
   }
+  multiply_step(step, sums);
   return sums;
 }
 

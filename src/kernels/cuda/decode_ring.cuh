@@ -20,12 +20,16 @@ inline constexpr int kNumStages = 7;
 /// to 14 us each.
 inline constexpr int kChunksInFlight = 2;
 inline constexpr int kNumGroups = 3;  // groups of warps; each multiplies a tile of its own
-inline constexpr int kWarpsPerGroup = 5;
+inline constexpr int kWarpsPerGroup = 4;
 inline constexpr int kConsumers = kNumGroups * kWarpsPerGroup * 32;
-inline constexpr int kDecodeThreads = kConsumers + 32;
-// 128 registers a thread. With fewer the compiler spills, and shared memory leaves so little of L1
-// that every spilled word is a trip to L2.
-static_assert(kDecodeThreads == 512);
+/// The producer is the first of four warps behind the consumers; the others lend their registers.
+/// Shared memory leaves so little of L1 that every spilled word is a trip to L2.
+inline constexpr int kDecodeThreads = kConsumers + 128;
+inline constexpr int kConsumerRegisters = 152;
+inline constexpr int kProducerRegisters = 56;
+static_assert(
+    kConsumers * kConsumerRegisters + 128 * kProducerRegisters <= 65536 && kConsumers % 128 == 0
+);
 
 /// Bytes of a k64 step of 8 rows of a bf16 matrix.
 inline constexpr int kStepBytes = 2 * kUnitBytes;

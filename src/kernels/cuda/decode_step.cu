@@ -26,6 +26,7 @@
 #include "kernels/cuda/decode_producer.cuh"
 #include "kernels/cuda/decode_step.cuh"
 #include "kernels/cuda/memory.cuh"
+#include "kernels/cuda/ptx/registers.cuh"
 
 namespace gossamer::kernels::cuda {
 namespace {
@@ -50,8 +51,10 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
   }
   __syncthreads();
   if (threadIdx.x >= kConsumers) {
-    produce(block);
+    ptx::shrink_registers<kProducerRegisters>();
+    if (threadIdx.x < kConsumers + 32) produce(block);
   } else {
+    ptx::grow_registers<kConsumerRegisters>();
     Consumer(block).run();
   }
 }
