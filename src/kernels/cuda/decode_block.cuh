@@ -18,13 +18,20 @@ inline constexpr int kFirstGroupBarrier = 2;  // and of each group
 inline constexpr int kTileRows = 16;          // results of a tile at most
 inline constexpr float kSwigluAlpha = 1.702F;
 inline constexpr int kVectorPairs = 6;  // of a vector, a thread's at most
-inline constexpr int kHiddenPairs = 8;  // of two experts' hidden vectors, a thread's at once
 inline constexpr int kMaxDenseColumns = 2 * kVectorPairs * kConsumers;
 inline constexpr int kMaxOwnTiles = 8;  // of the residual stream, a block's
+
+/// Barriers of a layer's experts, in shared memory, a phase a layer.
+struct ExpertBarriers {
+  std::uint64_t routed;                  // the producer has chosen the experts
+  std::uint64_t gate_up;                 // the consumers have read the vector of the first products
+  std::uint64_t hidden[kDecodeExperts];  // the carriers have brought an expert's hidden vector
+};
 
 /// Shared memory behind the ring's stages and the vectors.
 struct SmallShared {
   RingState ring;
+  ExpertBarriers barriers;
   float partials[kNumGroups][2][kWarpsPerGroup][kTileRows];
   float rope[kHeadDim];
   float squares[kMaxDecodeLayers + 1];  // of x where each layer begins
@@ -44,7 +51,8 @@ struct SmallShared {
 __host__ __device__ constexpr int vector_bytes(const DecodeShape& shape) {
   const int dense = fragment_bytes(shape.num_heads * kHeadDim);
   const int hidden = fragment_bytes(shape.hidden);
-  const int experts = kDecodeExperts * fragment_bytes(shape.intermediate);
+  const int expert = fragment_bytes(shape.intermediate);
+  const int experts = 3 * expert + (expert > hidden ? expert : hidden);
   const int attention =
       kAttentionWarps * kMaxGroup * kPartialFloats * static_cast<int>(sizeof(float));
   const int larger = dense > hidden ? dense : hidden;
@@ -83,8 +91,35 @@ struct Block {
   __device__ float* x_middle(int layer) const {
     return small.scratch.x_middle + layer % 2 * shape.hidden;
   }
+  /// Where a slot's hidden vector lies. The one that gate and up multiply begins where the last
+  /// slot's does, so that those of the others can come meanwhile.
+  __device__ std::byte* hidden_vector(int slot) const {
+    return vectors + slot * fragment_bytes(shape.intermediate);
+  }
+  __device__ std::byte* middle_vector() const { return hidden_vector(kDecodeExperts - 1); }
+
+  __device__ void init_barriers() const {
+    ExpertBarriers& barriers = small.barriers;
+    ptx::mbarrier_init(ptx::shared_address(&barriers.routed), 1);
+    ptx::mbarrier_init(ptx::shared_address(&barriers.gate_up), kConsumers / 32);
+    for (std::uint64_t& hidden : barriers.hidden) {
+      ptx::mbarrier_init(ptx::shared_address(&hidden), kCarriers / 32);
+    }
+    ring.init();
+  }
+
   __device__ int qkv_rows() const { return (shape.num_heads + 2 * shape.num_kv_heads) * kHeadDim; }
 };
+
+/// A warp's arrival, and a warp's wait for the phase of a layer.
+__device__ inline void arrive(std::uint64_t& barrier, int lane) {
+  __syncwarp();
+  if (lane == 0) ptx::mbarrier_arrive(ptx::shared_address(&barrier));
+}
+__device__ inline void wait_phase(std::uint64_t& barrier, int layer, int lane) {
+  if (lane == 0) ptx::mbarrier_wait(ptx::shared_address(&barrier), layer & 1);
+  __syncwarp();
+}
 
 __device__ inline float reciprocal_rms(float sum_of_squares, const DecodeShape& shape) {
   return rsqrtf(sum_of_squares / static_cast<float>(shape.hidden) + shape.rms_norm_eps);

@@ -37,7 +37,6 @@ class Consumer {
       gate_up(i, layer);
 #pragma unroll 1
       for (int slot = 0; slot < kDecodeExperts; slot += 2) {
-        load_hidden(i, slot);
         down(i, slot, layer);
       }
     }
@@ -354,13 +353,13 @@ class Consumer {
     const FixedPoint squares = __ldcg(block_.layer_sums_of(index) + shape_.num_experts);
     const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
     scale_pairs(x, weights, reciprocal_rms(grid.square(squares), shape_) * kFp4VectorScale);
-    store_vector(block_.vectors, x, shape_.hidden);
+    store_vector(block_.middle_vector(), x, shape_.hidden);
     sync();
   }
 
   __device__ void gate_up(int index, const DecodeLayer& layer) {
     const std::byte* fragments =
-        lane_fragments(block_.vectors, fragment_part_bytes(shape_.hidden), 0, lane_);
+        lane_fragments(block_.middle_vector(), fragment_part_bytes(shape_.hidden), 0, lane_);
     const int tiles = gate_up_tiles(shape_);
     for_tiles(walk_.next(kDecodeExperts * tiles, 1), 1, [&](int tile, int chunk) {
       const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
@@ -376,6 +375,7 @@ class Consumer {
       );
       if (lane_.warp == 0) finish_gate_up(index, slot, row, total * kFp4SumScale + bias);
     });
+    arrive(block_.small.barriers.gate_up, lane_.lane);
   }
 
   /// SwiGLU of the tile's rows: even ones gate, odd ones are the linear part.
@@ -393,57 +393,13 @@ class Consumer {
     if (lane_.lane == 0) count(index, static_cast<Handoff>(kHidden + slot));
   }
 
-  /// Hidden vectors of two experts as operand B, each in its place, once they have come.
-  __device__ void load_hidden(int index, int first_slot) const {
-    sync();
-    if (thread_ < 2) {
-      const unsigned* counts = block_.small.scratch.counts + index * kNumHandoffs + kHidden;
-      while (ptx::load_relaxed(counts + first_slot + thread_) <
-             static_cast<unsigned>(gate_up_tiles(shape_))) {
-      }
-    }
-    sync();
-    const int columns = shape_.intermediate;
-    const int part = fragment_part_bytes(columns);
-#pragma unroll 1
-    for (int first = thread_; first < columns; first += kHiddenPairs * kConsumers) {
-      float2 pairs[kHiddenPairs];
-      wait_pairs(
-          block_.small.scratch.hidden + first_slot * columns,
-          first,
-          kConsumers,
-          columns,
-          tag_of(index),
-          pairs
-      );
-#pragma unroll
-      for (int i = 0; i < kHiddenPairs; ++i) {
-        const int element = 2 * (first + i * kConsumers);
-        if (element >= 2 * columns) break;
-        const int slot = element / columns;
-        store_fragment(
-            block_.vectors + (first_slot + slot) * 2 * part,
-            part,
-            element - slot * columns,
-            pairs[i].x * kFp4VectorScale,
-            pairs[i].y * kFp4VectorScale
-        );
-      }
-    }
-    const int padding = static_cast<int>(round_up(columns, kPackedColumnAlign)) - columns;
-    for (int i = 2 * thread_; i < 2 * padding; i += 2 * kConsumers) {
-      const int slot = first_slot + i / padding;
-      store_fragment(block_.vectors + slot * 2 * part, part, columns + i % padding, 0, 0);
-    }
-    sync();
-  }
-
   /// Adds what two experts say of this block's rows to them.
   __device__ void down(int index, int first_slot, const DecodeLayer& layer) {
     const int columns = shape_.intermediate;
     const bool last = first_slot + 2 == kDecodeExperts;
+    wait_phase(block_.small.barriers.hidden[first_slot + 1], index, lane_.lane);
     const std::byte* fragments = lane_fragments(
-        block_.vectors + first_slot * fragment_bytes(columns),
+        block_.hidden_vector(first_slot),
         fragment_part_bytes(columns),
         fragment_bytes(columns),
         lane_

@@ -8,43 +8,38 @@
 
 namespace gossamer::kernels::cuda {
 
-/// The best of a warp's candidates, lowest index first among equals.
-__device__ inline void warp_best(float& value, int& index) {
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    const float other_value = __shfl_xor_sync(0xFFFFFFFFU, value, distance);
-    const int other_index = __shfl_xor_sync(0xFFFFFFFFU, index, distance);
-    if (other_value > value || (other_value == value && other_index < index)) {
-      value = other_value;
-      index = other_index;
-    }
-  }
+/// A number that orders as the float does: not a number below all others.
+__device__ inline std::uint32_t ordered(float value) {
+  const std::uint32_t bits = __float_as_uint(value);
+  if (isnan(value)) return 0;
+  return (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
+}
+__device__ inline float from_ordered(std::uint32_t key) {
+  return __uint_as_float((key >> 31) != 0 ? key & 0x7FFFFFFFU : ~key);
 }
 
 /// The top experts and the softmax of their logits, in every lane. Lane l has experts l, l + 32,
-/// ...
-__device__ inline Route choose_experts(float (&logits)[4], int lane) {
+/// ...; zeros are keys of none.
+__device__ inline Route choose_experts(std::uint32_t (&keys)[4], int lane) {
+  constexpr unsigned kAll = 0xFFFFFFFFU;
   Route route;
   float values[kDecodeExperts];
 #pragma unroll
   for (int rank = 0; rank < kDecodeExperts; ++rank) {
-    float value = -INFINITY;
-    int index = 1 << 30;
+    const std::uint32_t mine = max(max(keys[0], keys[1]), max(keys[2], keys[3]));
+    const std::uint32_t best = __reduce_max_sync(kAll, mine);
+    unsigned index = ~0U;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      if (logits[i] > value) {
-        value = logits[i];
-        index = lane + 32 * i;
-      }
+    for (int i = 3; i >= 0; --i) {
+      if (keys[i] == best) index = lane + 32 * i;
     }
-    warp_best(value, index);
+    index = __reduce_min_sync(kAll, index);
     // Logits that are not numbers choose the first experts, so that what follows stays in bounds.
-    if (index == 1 << 30) index = rank;
-    route.expert[rank] = index;
-    values[rank] = value;
+    route.expert[rank] = best == 0 ? rank : static_cast<int>(index);
+    values[rank] = from_ordered(best);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      if (index == lane + 32 * i) logits[i] = -INFINITY;
+      if (index == lane + 32 * i) keys[i] = 0;
     }
   }
   float sum = 0;
@@ -57,68 +52,35 @@ __device__ inline Route choose_experts(float (&logits)[4], int lane) {
   return route;
 }
 
-/// Chooses a layer's experts from the router's sums.
+/// Waits for a layer's router sums, and chooses its experts.
 __device__ inline Route route_layer(const Block& block, int layer, int lane) {
   const DecodeShape& shape = block.shape;
-  const FixedPointGrid grid = grid_of(block.small.squares[layer], shape);
-  const FixedPoint* sums = block.layer_sums_of(layer);
-  const float reciprocal = reciprocal_rms(grid.square(__ldcg(sums + shape.num_experts)), shape);
-  const __nv_bfloat16* bias = block.small.layers[layer].router_bias;
-  float logits[4];
+  const __nv_bfloat16* biases = block.small.layers[layer].router_bias;
+  float bias[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int expert = lane + 32 * i;
-    logits[i] = -INFINITY;
-    if (expert < shape.num_experts) {
-      const float product = grid.product(__ldcg(sums + expert));
-      logits[i] = fmaf(product, reciprocal, __bfloat162float(bias[expert]));
-    }
+    bias[i] = expert < shape.num_experts ? __bfloat162float(biases[expert]) : 0.0F;
   }
-  return choose_experts(logits, lane);
-}
-
-// Vectors and router rows are small but lie in memory like everything else, and who needs one when
-// a tile is done would wait for it longer than the tile took. So lanes that do not stream bring
-// them to L2 a layer ahead: each block what its own tiles need, and its share of what all need.
-
-/// This block's share of a vector that all blocks read.
-__device__ inline void prefetch_shared(const void* vector, int bytes, int lane) {
-  constexpr int kLine = 128;
-  const int line = static_cast<int>(blockIdx.x) + lane * static_cast<int>(gridDim.x);
-  if (line * kLine < bytes) ptx::prefetch_l2(static_cast<const std::byte*>(vector) + line * kLine);
-}
-
-/// Brings a layer's small tensors to L2, this block's share of them. Lane 0 is busy elsewhere.
-__device__ inline void prefetch_small(const Block& block, const DecodeLayer& layer, int lane) {
-  const DecodeShape& shape = block.shape;
-  if (lane == 0) return;
-  const int hidden_bytes = shape.hidden * 2;
-  prefetch_shared(layer.attn_norm, hidden_bytes, lane - 1);
-  prefetch_shared(layer.mlp_norm, hidden_bytes, lane - 1);
-  prefetch_shared(layer.qkv_bias, block.qkv_rows() * 2, lane - 1);
-  prefetch_shared(layer.attn_out_bias, hidden_bytes, lane - 1);
-  prefetch_shared(layer.router_bias, shape.num_experts * 2, lane - 1);
-  prefetch_shared(layer.sinks, shape.num_heads * 2, lane - 1);
-  const auto router_bytes = static_cast<int>(packed_bf16_bytes(shape.num_experts, shape.hidden));
-#pragma unroll 1
-  for (int i = lane - 1; i * 128 * static_cast<int>(gridDim.x) < router_bytes; i += 31) {
-    prefetch_shared(layer.router, router_bytes, i);
+  while (ptx::load_acquire(block.small.scratch.arrivals) < (layer + 1) * gridDim.x) {
   }
-}
-
-/// Brings the chosen experts' biases to L2, likewise.
-__device__ inline void prefetch_expert_biases(
-    const DecodeLayer& layer, const DecodeShape& shape, const Route& route, int lane
-) {
-  if (lane == 0) return;
-#pragma unroll 1
-  for (int slot = 0; slot < kDecodeExperts; ++slot) {
-    const std::int64_t expert = route.expert[slot];
-    const int bytes = shape.hidden * 2;
-    const int wide_bytes = shape.intermediate * 4;
-    prefetch_shared(layer.gate_up_bias + expert * 2 * shape.intermediate, wide_bytes, lane - 1);
-    prefetch_shared(layer.down_bias + expert * shape.hidden, bytes, lane - 1);
+  __syncwarp();
+  const FixedPointGrid grid = grid_of(block.small.squares[layer], shape);
+  const FixedPoint* sums = block.layer_sums_of(layer);
+  FixedPoint products[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int expert = lane + 32 * i;
+    products[i] = expert < shape.num_experts ? __ldcg(sums + expert) : 0;
   }
+  const float reciprocal = reciprocal_rms(grid.square(__ldcg(sums + shape.num_experts)), shape);
+  std::uint32_t keys[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float logit = fmaf(grid.product(products[i]), reciprocal, bias[i]);
+    keys[i] = lane + 32 * i < shape.num_experts ? ordered(logit) : 0;
+  }
+  return choose_experts(keys, lane);
 }
 
 /// Streams this block's tiles of the chosen experts' gate and up rows.
@@ -170,7 +132,6 @@ __device__ inline void produce(const Block& block) {
 #pragma unroll 1
   for (int i = 0; i < shape.num_layers; ++i) {
     const DecodeLayer& layer = block.small.layers[i];
-    if (i + 1 < shape.num_layers) prefetch_small(block, block.small.layers[i + 1], lane);
     if (lane == 0) {
       stream_dense(block.ring, walk.next(qkv.num_tiles, qkv.chunks), qkv, layer.qkv, policy);
       stream_dense(
@@ -178,14 +139,9 @@ __device__ inline void produce(const Block& block) {
       );
     }
     __syncwarp();
-    while (ptx::load_acquire(block.small.scratch.arrivals) < (i + 1) * gridDim.x) {
-    }
-    __syncwarp();
     const Route chosen = route_layer(block, i, lane);
     if (lane == 0) block.small.route = chosen;
-    __syncwarp();
-    const Route& route = block.small.route;
-    prefetch_expert_biases(layer, shape, route, lane);
+    arrive(block.small.barriers.routed, lane);
     if (lane == 0) {
       stream_gate_up(block, walk.next(kDecodeExperts * gate_up_tiles(shape), 1), layer, policy);
       stream_down(block, walk, layer, policy);

@@ -121,13 +121,10 @@ struct ExpertSums {
   float lower = 0;
 };
 
-/// One k64 step of a warp: codes and scales of the tile's upper and lower 8 rows, this lane's, and
-/// operands B of the step's two k32 blocks.
+/// One k64 step of a warp: codes and scales of the tile's upper and lower 8 rows, this lane's.
 struct Fp4Step {
   uint2 upper;
   uint2 lower;
-  uint4 first;
-  uint4 second;
   std::uint32_t upper_scales[2];  // e8m0
   std::uint32_t lower_scales[2];
 };
@@ -136,18 +133,14 @@ struct Fp4Step {
 struct Fp4Cursor {
   const std::byte* codes;
   const std::byte* scales;
-  const std::byte* fragments;
   int record_bytes;
 
   __device__ Fp4Step load() const {
-    const auto* b = reinterpret_cast<const uint4*>(fragments);
     const auto* upper_scales = reinterpret_cast<const std::uint8_t*>(scales);
     const std::uint8_t* lower_scales = upper_scales + record_bytes;
     return {
         *reinterpret_cast<const uint2*>(codes),
         *reinterpret_cast<const uint2*>(codes + record_bytes),
-        b[0],
-        b[4],
         {upper_scales[0], upper_scales[1]},
         {lower_scales[0], lower_scales[1]},
     };
@@ -155,7 +148,6 @@ struct Fp4Cursor {
   __device__ void advance(int units) {
     codes += units * kFp4UnitBytes;
     scales += units * kFp4ScaleBytes;
-    fragments += units * 128;
   }
 };
 
@@ -165,15 +157,17 @@ __device__ inline void add_scaled(float& sum, float first, float second, std::ui
 
 /// Two k32 blocks: for each two mma on fresh accumulators, then the scales of their rows. The
 /// blocks take turns, since the second mma of one must wait for its first.
-__device__ inline void multiply_step(const Fp4Step& step, ExpertSums& sums) {
+__device__ inline void multiply_step(
+    const Fp4Step& step, const std::byte* fragments, ExpertSums& sums
+) {
   std::uint32_t upper[2][4];
   std::uint32_t lower[2][4];
   unpack_fp4(step.upper.x, upper[0]);
   unpack_fp4(step.lower.x, lower[0]);
   float first[4] = {};
   float second[4] = {};
-  const uint4 b = step.first;
-  const uint4 d = step.second;
+  const uint4 b = reinterpret_cast<const uint4*>(fragments)[0];
+  const uint4 d = reinterpret_cast<const uint4*>(fragments)[4];
   ptx::mma_bf16(first, upper[0][0], lower[0][0], upper[0][1], lower[0][1], b.x, b.y);
   unpack_fp4(step.upper.y, upper[1]);
   unpack_fp4(step.lower.y, lower[1]);
@@ -186,7 +180,7 @@ __device__ inline void multiply_step(const Fp4Step& step, ExpertSums& sums) {
   add_scaled(sums.lower, second[2], second[3], step.lower_scales[1]);
 }
 
-/// One warp's share of two records of 8 rows: its turn of the steps, the next one's operands loaded
+/// One warp's share of two records of 8 rows: its turn of the steps, the next one's weights loaded
 /// while one is multiplied. `fragments` are lane_fragments of the vector of the first record, and
 /// of the second's.
 __device__ inline ExpertSums multiply_record_pair(
@@ -199,18 +193,19 @@ __device__ inline ExpertSums multiply_record_pair(
   Fp4Cursor cursor{
       records + unit * kFp4UnitBytes + lane.lane * 8,
       records + units * kFp4UnitBytes + unit * kFp4ScaleBytes + lane.g * 2,
-      fragments + unit * 128,
       static_cast<int>(fp4_record_bytes(columns)),
   };
+  fragments += unit * 128;
   Fp4Step step = cursor.load();
 #pragma unroll 1
   for (unit += kWarpsPerGroup; unit < units; unit += kWarpsPerGroup) {
     cursor.advance(kWarpsPerGroup);
     const Fp4Step next = cursor.load();
-    multiply_step(step, sums);
+    multiply_step(step, fragments, sums);
+    fragments += kWarpsPerGroup * 128;
     step = next;
   }
-  multiply_step(step, sums);
+  multiply_step(step, fragments, sums);
   return sums;
 }
 

@@ -22,14 +22,17 @@ inline constexpr int kChunksInFlight = 2;
 inline constexpr int kNumGroups = 3;  // groups of warps; each multiplies a tile of its own
 inline constexpr int kWarpsPerGroup = 4;
 inline constexpr int kConsumers = kNumGroups * kWarpsPerGroup * 32;
-/// The producer is the first of four warps behind the consumers; the others lend their registers.
-/// Shared memory leaves so little of L1 that every spilled word is a trip to L2.
-inline constexpr int kDecodeThreads = kConsumers + 128;
-inline constexpr int kConsumerRegisters = 152;
-inline constexpr int kProducerRegisters = 56;
-static_assert(
-    kConsumers * kConsumerRegisters + 128 * kProducerRegisters <= 65536 && kConsumers % 128 == 0
-);
+/// Warps that bring vectors from global memory while the consumers multiply.
+inline constexpr int kCarriers = 3 * 32;
+/// Behind the consumers the producer's warp, then the carriers. They lend their registers: shared
+/// memory leaves so little of L1 that every spilled word is a trip to L2.
+inline constexpr int kFirstProducer = kConsumers;
+inline constexpr int kFirstCarrier = kConsumers + 32;
+inline constexpr int kDecodeThreads = kFirstCarrier + kCarriers;
+inline constexpr int kConsumerRegisters = 144;
+inline constexpr int kOtherRegisters = 80;
+static_assert(kConsumers % 128 == 0 && kDecodeThreads == kConsumers + 128);
+static_assert(kConsumers * kConsumerRegisters + 128 * kOtherRegisters <= 65536);
 
 /// Bytes of a k64 step of 8 rows of a bf16 matrix.
 inline constexpr int kStepBytes = 2 * kUnitBytes;

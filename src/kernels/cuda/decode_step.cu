@@ -21,6 +21,7 @@
 // Bound by bytes: the weights of a token once, 3.7 GB at 20b and 5.0 GB at 120b.
 
 #include "kernels/cuda/decode_block.cuh"
+#include "kernels/cuda/decode_carrier.cuh"
 #include "kernels/cuda/decode_consumer.cuh"
 #include "kernels/cuda/decode_consumer_attention.cuh"
 #include "kernels/cuda/decode_producer.cuh"
@@ -36,7 +37,7 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
   extern __shared__ __align__(128) std::byte shared[];
   const Block block(args, shared);
   if (threadIdx.x == 0) {
-    block.ring.init();
+    block.init_barriers();
     block.small.scratch = DecodeScratch(args.scratch, args.shape);
     block.small.full_table = args.block_tables + *args.full_start;
     block.small.sliding_table = args.block_tables + *args.sliding_start;
@@ -51,8 +52,12 @@ __global__ void __launch_bounds__(kDecodeThreads, 1)
   }
   __syncthreads();
   if (threadIdx.x >= kConsumers) {
-    ptx::shrink_registers<kProducerRegisters>();
-    if (threadIdx.x < kConsumers + 32) produce(block);
+    ptx::shrink_registers<kOtherRegisters>();
+    if (threadIdx.x < kFirstCarrier) {
+      produce(block);
+    } else {
+      carry(block);
+    }
   } else {
     ptx::grow_registers<kConsumerRegisters>();
     Consumer(block).run();
