@@ -10,7 +10,7 @@
 
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_split.cuh"
-#include "kernels/cuda/ptx/attention_mma.cuh"
+#include "kernels/cuda/ptx/mma.cuh"
 
 // Attention at the sizes of gpt-oss: 64 query heads, 8 kv heads. Prints the time of a layer, the
 // bytes of keys and values that its queries see once, and the operations of unmasked scores, next

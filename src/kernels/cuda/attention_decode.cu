@@ -6,7 +6,9 @@
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_split.cuh"
 #include "kernels/cuda/memory.cuh"
-#include "kernels/cuda/ptx/attention_mma.cuh"
+#include "kernels/cuda/ptx/exp2.cuh"
+#include "kernels/cuda/ptx/ldmatrix.cuh"
+#include "kernels/cuda/ptx/mma.cuh"
 
 // Attention of sequences with one query row: out = sum_j p_j v_j, p = softmax over the keys in the
 // window and the sink.

@@ -8,7 +8,10 @@
 #include "kernels/cuda/attention_split.cuh"
 #include "kernels/cuda/attention_tiles.cuh"
 #include "kernels/cuda/memory.cuh"
-#include "kernels/cuda/ptx/attention_mma.cuh"
+#include "kernels/cuda/ptx/cp_async.cuh"
+#include "kernels/cuda/ptx/exp2.cuh"
+#include "kernels/cuda/ptx/ldmatrix.cuh"
+#include "kernels/cuda/ptx/mma.cuh"
 
 // Attention of sequences with several query rows: for the row at position p and a head,
 // out = sum_j p_j v_j, p = softmax over the keys in the window up to p and the sink.
@@ -101,10 +104,8 @@ __device__ void copy_block(
 #pragma unroll
   for (int i = 0; i < kCellBytes / 512; ++i) {
     const int chunk = 32 * i + lane;
-    ptx::copy_16_async(
-        to + (chunk ^ (chunk / 8 % 8)) * 16, args.keys + offset + 256 * i, key_bytes
-    );
-    ptx::copy_16_async(
+    ptx::copy_async(to + (chunk ^ (chunk / 8 % 8)) * 16, args.keys + offset + 256 * i, key_bytes);
+    ptx::copy_async(
         to + kTileBlocks * kCellBytes + (chunk ^ (chunk / 8 % 2)) * 16,
         args.values + offset + 256 * i,
         value_bytes
@@ -388,7 +389,7 @@ __global__ __launch_bounds__(kThreads, Plan::kResident) void attention_prefill_k
   if (share.begin >= share.end) return;
 
   // Tiles of keys take turns in the stages; each warp copies one block of a tile.
-  const auto stages = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.stages));
+  const auto stages = ptx::shared_address(shared.stages);
   const auto first_key = [&](int i) {
     return visible_keys(tile, args.sliding_window).first + i * kKeyTile;
   };

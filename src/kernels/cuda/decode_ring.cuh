@@ -96,7 +96,7 @@ class Walk {
 struct RingState {
   std::uint64_t full[kNumStages];
   std::uint64_t empty[kNumStages];
-  int num_begun;  // chunks
+  int num_begun;  // chunks; polled, so accessed by atomics only
 };
 
 /// The stages and their barriers. A chunk's number tells its stage and the parity of its phase.
@@ -143,7 +143,7 @@ class Ring {
     // One lane polls: warps that wait must not take turns from those that multiply. A group's next
     // chunk may be more than a round ahead, where parities say nothing yet.
     if (lane == 0) {
-      while (*num_begun_ <= chunk) __nanosleep(20);
+      while (atomicOr(num_begun_, 0) <= chunk) __nanosleep(20);
       ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
     }
     __syncwarp();
@@ -166,7 +166,7 @@ class Ring {
       ptx::mbarrier_wait(empty_ + 8 * (chunk % kNumStages), (chunk / kNumStages - 1) & 1);
     }
     ptx::mbarrier_arrive_expect(full_ + 8 * (chunk % kNumStages), bytes);
-    *num_begun_ = chunk + 1;
+    atomicExch(num_begun_, chunk + 1);
   }
 
   __device__ void copy(
@@ -182,7 +182,7 @@ class Ring {
   }
 
   std::byte* stages_;
-  volatile int* num_begun_;
+  int* num_begun_;
   std::uint32_t full_;
   std::uint32_t empty_;
 };

@@ -1,15 +1,14 @@
 // A decode step of one token as one persistent kernel: one block a multiprocessor, each streaming
 // its share of all weights through a ring in shared memory (decode_ring.cuh) from the first layer
-// to the unembedding, while 16 warps multiply (decode_products.cuh).
+// to the unembedding, while 12 warps multiply (decode_products.cuh)
+// and three bring them vectors (decode_carrier.cuh).
 //
 // A layer is five phases, each of which needs all of what the one before it made:
 //   1. y = W_qkv RMSNorm(x) + b
 //   2. attention, a part of one key-value head a block (decode_attention.cuh)
 //   3. x += W_o a + b; on the way sums for the router, W_r (scale x), and of squares
 //   4. hidden_e = SwiGLU(W_gate_up RMSNorm(x) + b) for the chosen experts e
-//   5. x += sum_e weight_e (W_down hidden_e + b), the last expert by itself, since its hidden
-//   vector is the
-//      only one to wait for
+//   5. x += sum_e weight_e (W_down hidden_e + b), two experts at a time
 // Between 3 and 4 all blocks meet at a barrier; elsewhere words wait for each other
 // (decode_words.cuh). The producer runs ahead of all that: weights depend on nothing but, for the
 // experts, the routing, which the producer's warp computes for itself.

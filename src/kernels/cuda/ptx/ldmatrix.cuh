@@ -2,12 +2,9 @@
 
 #include <cstdint>
 
-namespace gossamer::kernels::cuda::ptx {
+#include "kernels/cuda/ptx/shared_address.cuh"
 
-/// The address of shared memory as PTX wants it.
-__device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
-}
+namespace gossamer::kernels::cuda::ptx {
 
 /// Four 8 x 8 matrices of 16-bit values. Lane l gives the address of row l % 8, 16 bytes, of matrix
 /// l / 8; lane 4g + t gets columns 2t and 2t + 1 of row g of each.
@@ -18,6 +15,14 @@ __device__ __forceinline__ void load_matrices(
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
                : "r"(row_address)
                : "memory");
+}
+
+/// The transpose of an 8 x 8 matrix of 16-bit values that is spread over the warp as an mma
+/// operand: lane 4g + t gives columns 2t and 2t + 1 of row g, and gets them of column g.
+__device__ __forceinline__ std::uint32_t transpose_8x8(std::uint32_t fragment) {
+  std::uint32_t transposed;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(transposed) : "r"(fragment));
+  return transposed;
 }
 
 }  // namespace gossamer::kernels::cuda::ptx

@@ -5,12 +5,9 @@
 
 #include <cstdint>
 
-namespace gossamer::kernels::cuda::ptx {
+#include "kernels/cuda/ptx/shared_address.cuh"
 
-/// The address of shared memory as the instructions below want it.
-__device__ inline std::uint32_t shared_address(const void* pointer) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
-}
+namespace gossamer::kernels::cuda::ptx {
 
 __device__ inline void mbarrier_init(std::uint32_t barrier, std::uint32_t num_arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(num_arrivals));

@@ -23,4 +23,10 @@ __device__ __forceinline__ void mma_bf16(
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
+__device__ __forceinline__ void mma_bf16(
+    float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1
+) {
+  mma_bf16(d, a[0], a[1], a[2], a[3], b0, b1);
+}
+
 }  // namespace gossamer::kernels::cuda::ptx
