@@ -85,6 +85,7 @@ Result<std::unique_ptr<Engine>> Engine::create(
       choose_kv_size(config, options, backend.operand_dtype(), without_reserve(free_for_cache))
   );
   GOSSAMER_ASSIGN_OR_RETURN(auto cache, model::KvCache::create(config, backend, blocks));
+  if (options.commits_kv_cache) GOSSAMER_RETURN_IF_ERROR(cache.commit());
   memory.kv_cache_bytes = bytes_of(config, blocks, backend.operand_dtype());
   memory.kv_cache_tokens = std::int64_t{blocks.full_blocks} * kernels::kBlockSize;
   memory.free_bytes = backend.free_memory_bytes();

@@ -35,4 +35,9 @@ Result<KvCache> KvCache::create(const Config& config, kernels::Backend& backend,
   return cache;
 }
 
+Status KvCache::commit() {
+  for (const auto& buffer : buffers_) GOSSAMER_RETURN_IF_ERROR(buffer->commit());
+  return {};
+}
+
 }  // namespace gossamer::model

@@ -22,8 +22,11 @@ struct KvCacheSize {
 /// Keys and values of all layers. Which block belongs to which sequence is the engine's business.
 class KvCache {
  public:
-  /// Reserves the memory. On hosts it is paid for as blocks are first used.
+  /// Reserves the memory. On hosts it is paid for as blocks are first used, or by commit().
   static Result<KvCache> create(const Config& config, kernels::Backend& backend, KvCacheSize size);
+
+  /// Takes all of the memory now. kOutOfMemory when there is not so much.
+  Status commit();
 
   kernels::KvLayer layer(int index) const { return layers_[static_cast<std::size_t>(index)]; }
   std::span<const kernels::KvLayer> layers() const { return layers_; }

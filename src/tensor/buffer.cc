@@ -1,8 +1,10 @@
 #include "tensor/buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/terminal.h"
 
@@ -12,6 +14,15 @@ namespace {
 // An mmap of zero bytes is an error; an empty buffer is not.
 std::size_t mapped_size(std::size_t size_bytes) {
   return std::max<std::size_t>(size_bytes, 1);
+}
+
+/// What MADV_POPULATE_WRITE does, for systems without it.
+void touch_pages(std::byte* data, std::size_t size_bytes) {
+  const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  for (std::size_t offset = 0; offset < size_bytes; offset += page_bytes) {
+    volatile std::byte& byte = data[offset];
+    byte = static_cast<std::byte>(byte);
+  }
 }
 
 }  // namespace
@@ -28,6 +39,17 @@ Result<std::unique_ptr<HostBuffer>> HostBuffer::allocate(std::size_t size_bytes)
   }
   ::madvise(address, size, MADV_HUGEPAGE);  // a hint: failing changes speed only
   return std::unique_ptr<HostBuffer>(new HostBuffer(static_cast<std::byte*>(address), size_bytes));
+}
+
+Status HostBuffer::commit() {
+  if (::madvise(data(), mapped_size(size_bytes()), MADV_POPULATE_WRITE) == 0) return {};
+  if (errno == ENOMEM) {
+    return make_error(
+        ErrorCode::kOutOfMemory, "cannot get {} of memory", format_bytes(size_bytes())
+    );
+  }
+  touch_pages(data(), size_bytes());
+  return {};
 }
 
 HostBuffer::~HostBuffer() {

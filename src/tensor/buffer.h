@@ -18,6 +18,10 @@ class Buffer {
   std::byte* data() const { return data_; }
   std::size_t size_bytes() const { return size_bytes_; }
 
+  /// Takes the memory now, where it would else be taken as it is touched. Contents stay.
+  /// kOutOfMemory when there is not so much.
+  virtual Status commit() { return {}; }
+
   /// A view of part of the buffer. offset_bytes must suit the dtype's alignment.
   MutableView view(std::size_t offset_bytes, DType dtype, Shape shape) const {
     const MutableView view(data_ + offset_bytes, dtype, shape);
@@ -34,12 +38,15 @@ class Buffer {
 };
 
 /// Zeroed host memory, page aligned, in huge pages where the system gives them. Pages that are
-/// never touched cost nothing, so a large reservation (a KV cache) is paid for as it fills.
+/// never touched cost nothing, so a large reservation (a KV cache) is paid for as it fills, unless
+/// commit() is called.
 class HostBuffer final : public Buffer {
  public:
   /// kOutOfMemory when the address space or an overcommit limit refuses.
   static Result<std::unique_ptr<HostBuffer>> allocate(std::size_t size_bytes);
   ~HostBuffer() override;
+
+  Status commit() override;
 
  private:
   HostBuffer(std::byte* data, std::size_t size_bytes) : Buffer(data, size_bytes) {}
