@@ -7,7 +7,7 @@ import {join} from 'node:path';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 
-import {kPatience, post, say, startDemo, startScripted, temporaryFolder} from './harness.mjs';
+import {gossamer, kPatience, post, say, start, startDemo, startScripted, temporaryFolder} from './harness.mjs';
 
 const kSum = {model: 'gpt-oss-20b', input: 'What is 27 + 48?'};
 const kLoad = fileURLToPath(new URL('../../../bench/server/load.mjs', import.meta.url));
@@ -109,6 +109,21 @@ test('SIGTERM lets a stream end, and the program exits with 0', kPatience, async
   assert.match(text, /event: response\.completed/);
   assert.equal(await server.ended, 0);
   await assert.rejects(fetch(`${server.url}/health`));
+});
+
+test('a terminal that closes stops the server as SIGTERM does, unless it was started not to mind', kPatience, async t => {
+  const turns = [{match: 'Talk', text: say('word '.repeat(20_000))}];
+  const server = await startScripted(t, turns);
+  const response = await post(`${server.baseURL}/responses`, {...kSum, input: 'Talk', stream: true});
+  server.kill('SIGHUP');
+  assert.match(await response.text(), /event: response\.completed/);
+  assert.equal(await server.ended, 0);
+  assert.match(server.log(), /stopping signal=Hangup/);
+
+  const flags = ['--port', '0', '--store', 'none'];
+  const lasting = await start(t, 'sh', ['-c', 'trap "" HUP; exec "$@"', 'sh', gossamer, 'serve', ...flags]);
+  lasting.kill('SIGHUP');
+  assert.equal((await answered(lasting.url)).status, 200);
 });
 
 test('systemd is told when the model is loaded, and when the server stops', kPatience, async t => {
