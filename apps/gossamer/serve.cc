@@ -147,7 +147,7 @@ Command add_serve(CLI::App& program) {
   app->add_option(
          "--kv-cache-bytes",
          flags->kv_cache_bytes,
-         "Memory for keys and values, taken at the start; what suits when not given"
+         "Memory for keys and values, taken at the start; when not given, what suits"
   )
       ->check(CLI::PositiveNumber);
   add_serve_flags(*app, flags->serve);

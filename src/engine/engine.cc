@@ -85,7 +85,6 @@ Result<std::unique_ptr<Engine>> Engine::create(
       choose_kv_size(config, options, backend.operand_dtype(), without_reserve(free_for_cache))
   );
   GOSSAMER_ASSIGN_OR_RETURN(auto cache, model::KvCache::create(config, backend, blocks));
-  if (options.commits_kv_cache) GOSSAMER_RETURN_IF_ERROR(cache.commit());
   memory.kv_cache_bytes = bytes_of(config, blocks, backend.operand_dtype());
   memory.kv_cache_tokens = std::int64_t{blocks.full_blocks} * kernels::kBlockSize;
   memory.free_bytes = backend.free_memory_bytes();
@@ -107,8 +106,8 @@ Engine::Engine(
       longest_sequence_(
           static_cast<int>(std::min<std::int64_t>(options.context_length, memory.kv_cache_tokens))
       ),
-      full_(runner.cache_size().full_blocks),
-      sliding_(runner.cache_size().sliding_blocks),
+      full_(runner.cache().size().full_blocks),
+      sliding_(runner.cache().size().sliding_blocks),
       cache_(
           full_,
           sliding_,
@@ -128,6 +127,8 @@ Engine::Engine(
   sample_rows_.reserve(static_cast<std::size_t>(options.max_sequences));
   sampled_.reserve(static_cast<std::size_t>(options.max_sequences));
   outputs_.reserve(static_cast<std::size_t>(options.max_sequences));
+  if (!options.commits_kv_cache) return;
+  committing_ = std::jthread([this](const std::stop_token& stop) { runner_.cache().commit(stop); });
 }
 
 Status Engine::check(const Request& request) const {

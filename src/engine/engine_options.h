@@ -20,8 +20,8 @@ struct EngineOptions {
   /// The blocks themselves, instead of kv_cache_bytes.
   std::optional<model::KvCacheSize> kv_blocks;
 
-  /// On hosts: the KV cache's memory is taken at once, not as the cache fills. What does not fit
-  /// then fails at the start, and what a server takes does not grow.
+  /// On hosts: the KV cache's memory is taken at the start, by a thread of its own, instead of as
+  /// the cache fills: what a server takes does not grow.
   bool commits_kv_cache = false;
 
   /// The prefix cache: positions of earlier prompts, with room for so many, at which later prompts

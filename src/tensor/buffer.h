@@ -18,9 +18,10 @@ class Buffer {
   std::byte* data() const { return data_; }
   std::size_t size_bytes() const { return size_bytes_; }
 
-  /// Takes the memory now, where it would else be taken as it is touched. Contents stay.
-  /// kOutOfMemory when there is not so much.
-  virtual Status commit() { return {}; }
+  /// Takes the memory of a part now, where it would else be taken as it is touched. A hint:
+  /// contents stay, and other threads may use them meanwhile. offset_bytes is a multiple of the
+  /// page size.
+  virtual void commit(std::size_t /*offset_bytes*/, std::size_t /*num_bytes*/) {}
 
   /// A view of part of the buffer. offset_bytes must suit the dtype's alignment.
   MutableView view(std::size_t offset_bytes, DType dtype, Shape shape) const {
@@ -46,7 +47,7 @@ class HostBuffer final : public Buffer {
   static Result<std::unique_ptr<HostBuffer>> allocate(std::size_t size_bytes);
   ~HostBuffer() override;
 
-  Status commit() override;
+  void commit(std::size_t offset_bytes, std::size_t num_bytes) override;
 
  private:
   HostBuffer(std::byte* data, std::size_t size_bytes) : Buffer(data, size_bytes) {}

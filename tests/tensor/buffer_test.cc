@@ -44,7 +44,8 @@ TEST(HostBufferTest, CommittedMemoryIsThereBeforeItIsTouched) {
   ASSERT_TRUE(buffer.ok()) << buffer.error().message;
   (*buffer)->data()[1] = std::byte{7};
   ASSERT_LT(num_resident_pages(**buffer), kPages);
-  ASSERT_TRUE((*buffer)->commit().ok());
+  (*buffer)->commit(0, page_bytes);
+  (*buffer)->commit(page_bytes, (kPages - 1) * page_bytes);
   EXPECT_EQ(num_resident_pages(**buffer), kPages);
   EXPECT_EQ((*buffer)->data()[1], std::byte{7});
 }
