@@ -14,6 +14,7 @@
 #include "apps/gossamer/loaded_model.h"
 #include "apps/gossamer/serve_flags.h"
 #include "base/available_memory.h"
+#include "base/terminal.h"
 #include "base/thread_pool.h"
 #include "engine/engine_thread.h"
 #include "engine/kv_size.h"
@@ -39,6 +40,7 @@ struct Flags {
   ServeFlags serve;
   int max_sequences = 64;
   int max_queue = 512;
+  std::uint64_t kv_cache_bytes = 0;  ///< 0: what suits
 };
 
 /// Names that clients may ask for: the released models go by several.
@@ -52,20 +54,48 @@ std::vector<std::string> names_of(const Flags& flags, const LoadedModel& model) 
   return {name.empty() ? flags.model.model : name};
 }
 
-/// Sequences share the memory for keys and values: as much as all of them could use. On a host, no
-/// more than half of what is free, since weights of a mapped checkpoint are only paid for as they
-/// are read; on a device the engine cuts it to what is free there.
-engine::EngineOptions server_options(const Flags& flags, const LoadedModel& model) {
+/// The most that a KV cache takes of a host's memory when nobody says how much: half of it, and
+/// most of what the weights leave. A mapped checkpoint's count as available until they are read.
+std::uint64_t most_kv_cache_bytes(std::uint64_t available, std::uint64_t weights) {
+  const std::uint64_t left = available - std::min(weights, available);
+  return std::clamp(left / 8 * 7, available / 8, available / 2);
+}
+
+/// What sequences share for keys and values, on a host.
+Result<std::uint64_t> host_kv_cache_bytes(
+    const Flags& flags, const LoadedModel& model, const engine::EngineOptions& options
+) {
+  const auto available = available_memory_bytes();
+  if (flags.kv_cache_bytes == 0) {
+    const std::uint64_t usual = engine::usual_kv_cache_bytes(
+        model.checkpoint.config(), options, model.backend->operand_dtype()
+    );
+    return available ? std::min(usual, most_kv_cache_bytes(*available, weight_bytes(model)))
+                     : usual;
+  }
+  if (flags.kv_cache_bytes <= available.value_or(flags.kv_cache_bytes)) return flags.kv_cache_bytes;
+  return make_error(
+      ErrorCode::kOutOfMemory,
+      "--kv-cache-bytes {}: {} of memory are available",
+      flags.kv_cache_bytes,
+      format_bytes(*available)
+  );
+}
+
+/// On a device the engine gives the KV cache what is free there, unless less was asked for.
+Result<engine::EngineOptions> server_options(const Flags& flags, const LoadedModel& model) {
   engine::EngineOptions options = engine_options(flags.model, model, 1);
   options.max_sequences = flags.max_sequences;
   options.max_batch_tokens = std::max(options.max_batch_tokens, flags.max_sequences);
   options.seed = std::random_device()();
   options.num_snapshots = kNumSnapshots;
   options.num_sampling_threads = flags.model.threads > 0 ? flags.model.threads : available_cores();
-  if (model.backend->free_memory_bytes()) return options;
-  const std::uint64_t most =
-      engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->operand_dtype());
-  options.kv_cache_bytes = std::min(most, available_memory_bytes().value_or(most) / 2);
+  options.commits_kv_cache = true;
+  if (!model.backend->free_memory_bytes()) {
+    GOSSAMER_ASSIGN_OR_RETURN(options.kv_cache_bytes, host_kv_cache_bytes(flags, model, options));
+  } else if (flags.kv_cache_bytes > 0) {
+    options.kv_cache_bytes = flags.kv_cache_bytes;
+  }
   return options;
 }
 
@@ -74,8 +104,9 @@ Result<server::ServedModel> load(const Flags& flags) {
   GOSSAMER_ASSIGN_OR_RETURN(const auto* tokenizer, loaded.require_tokenizer());
   GOSSAMER_ASSIGN_OR_RETURN(auto encoding, harmony::Encoding::create(*tokenizer));
   auto model = std::make_shared<LoadedModel>(std::move(loaded));
+  GOSSAMER_ASSIGN_OR_RETURN(const auto options, server_options(flags, *model));
   GOSSAMER_ASSIGN_OR_RETURN(
-      auto engine, make_engine(flags.model, *model, *model->backend, server_options(flags, *model))
+      auto engine, make_engine(flags.model, *model, *model->backend, options)
   );
   print_memory(*model, engine->memory());
   const int context_length = engine->longest_sequence();
@@ -113,6 +144,12 @@ Command add_serve(CLI::App& program) {
   app->add_option("--max-queue", flags->max_queue, "Requests that may wait; more are answered 429")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
+  app->add_option(
+         "--kv-cache-bytes",
+         flags->kv_cache_bytes,
+         "Memory for keys and values, taken at the start; when not given, what suits"
+  )
+      ->check(CLI::PositiveNumber);
   add_serve_flags(*app, flags->serve);
   app->footer(kExamples);
   return {app, [flags] {

@@ -139,7 +139,11 @@ function memory() {
   if (rss.length < 3) return null;
   const warm = rss[Math.floor(rss.length / 3)].mib;
   const end = rss.at(-1).mib;
-  return {start_mib: round(rss[0].mib), warm_mib: round(warm), end_mib: round(end), growth_percent: round(100 * (end / warm - 1), 2)};
+  const minutes = rss.filter(({at}, i) => i > 0 && Math.floor((at - rss[0].at) / 60) > Math.floor((rss[i - 1].at - rss[0].at) / 60));
+  return {
+    start_mib: round(rss[0].mib), warm_mib: round(warm), end_mib: round(end),
+    growth_percent: round(100 * (end / warm - 1), 2), each_minute_mib: minutes.map(({mib}) => round(mib)),
+  };
 }
 
 const kMustBeZero = [
@@ -190,6 +194,7 @@ if (values.json) {
     ['time to first token', `p50 ${report.ttft_ms.p50} ms, p99 ${report.ttft_ms.p99} ms`],
     ['between tokens', `p50 ${report.inter_token_ms.p50} ms, p99 ${report.inter_token_ms.p99} ms`],
     ['resident memory', report.memory ? `${report.memory.start_mib} MiB, warm ${report.memory.warm_mib}, end ${report.memory.end_mib}: ${report.memory.growth_percent} % since warm` : 'not watched (--pid)'],
+    ['... each minute', report.memory ? `${report.memory.each_minute_mib.join(' ')} MiB` : ''],
     ['left behind', Object.keys(left).length === 0 ? 'nothing' : JSON.stringify(left)],
   ];
   console.log(table(rows));

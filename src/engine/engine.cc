@@ -106,8 +106,8 @@ Engine::Engine(
       longest_sequence_(
           static_cast<int>(std::min<std::int64_t>(options.context_length, memory.kv_cache_tokens))
       ),
-      full_(runner.cache_size().full_blocks),
-      sliding_(runner.cache_size().sliding_blocks),
+      full_(runner.cache().size().full_blocks),
+      sliding_(runner.cache().size().sliding_blocks),
       cache_(
           full_,
           sliding_,
@@ -127,6 +127,8 @@ Engine::Engine(
   sample_rows_.reserve(static_cast<std::size_t>(options.max_sequences));
   sampled_.reserve(static_cast<std::size_t>(options.max_sequences));
   outputs_.reserve(static_cast<std::size_t>(options.max_sequences));
+  if (!options.commits_kv_cache) return;
+  committing_ = std::jthread([this](const std::stop_token& stop) { runner_.cache().commit(stop); });
 }
 
 Status Engine::check(const Request& request) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "base/result.h"
@@ -122,6 +123,7 @@ class Engine {
   std::uint64_t num_steps_ = 0;
   double choosing_seconds_ = 0;
   std::uint64_t num_cancelled_ = 0;
+  std::jthread committing_;  // last: it ends before what it commits
 };
 
 }  // namespace gossamer::engine

@@ -20,6 +20,10 @@ struct EngineOptions {
   /// The blocks themselves, instead of kv_cache_bytes.
   std::optional<model::KvCacheSize> kv_blocks;
 
+  /// On hosts: the KV cache's memory is taken at the start, by a thread of its own, instead of as
+  /// the cache fills: what a server takes does not grow.
+  bool commits_kv_cache = false;
+
   /// The prefix cache: positions of earlier prompts, with room for so many, at which later prompts
   /// can resume. 0: no prefix cache.
   int num_snapshots = 0;

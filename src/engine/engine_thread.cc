@@ -144,6 +144,7 @@ GeneratorStatus EngineThread::status() const {
   const std::lock_guard lock(mailbox_->mutex);
   GeneratorStatus status = mailbox_->status;
   status.num_waiting += static_cast<int>(mailbox_->mail.submissions.size());
+  status.failure = mailbox_->failure;
   return status;
 }
 

@@ -42,6 +42,7 @@ struct GeneratorStatus {
   std::uint64_t num_steps = 0;
   std::uint64_t num_preemptions = 0;
   std::uint64_t num_cancelled = 0;
+  std::optional<Error> failure;  ///< why nothing is computed any more
 };
 
 /// Continues prompts, many at a time: the engine on its thread, or an engine elsewhere.

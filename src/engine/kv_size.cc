@@ -11,6 +11,8 @@ namespace {
 
 // Slots are counted in 32 bits here and there.
 constexpr std::uint64_t kMostBlocks = std::numeric_limits<kernels::BlockId>::max() / 64;
+// What most prompts and answers stay below, together.
+constexpr int kUsualLength = 4096;
 
 /// What all running sequences can hold at once in the sliding group.
 int running_sliding_blocks(const model::Config& config, const EngineOptions& options) {
@@ -94,6 +96,17 @@ std::uint64_t kv_cache_bytes(
 ) {
   const auto blocks = asked_for(config, options, kv_dtype);
   return blocks.ok() ? bytes_of(config, *blocks, kv_dtype) : 0;
+}
+
+std::uint64_t usual_kv_cache_bytes(
+    const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
+) {
+  EngineOptions usual = options;
+  usual.kv_blocks.reset();
+  usual.kv_cache_bytes.reset();
+  const int share = (options.context_length + options.max_sequences - 1) / options.max_sequences;
+  usual.context_length = std::min(options.context_length, std::max(kUsualLength, share));
+  return kv_cache_bytes(config, usual, kv_dtype);
 }
 
 Result<model::KvCacheSize> choose_kv_size(

@@ -32,4 +32,10 @@ std::uint64_t kv_cache_bytes(
     const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
 );
 
+/// Bytes of KV cache that serve options' sequences as most come: 4,096 tokens each, and any one as
+/// long as the context. A prefix cache could fill any memory; a host has other uses for it.
+std::uint64_t usual_kv_cache_bytes(
+    const model::Config& config, const EngineOptions& options, kernels::DType kv_dtype
+);
+
 }  // namespace gossamer::engine

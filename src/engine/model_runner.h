@@ -19,7 +19,7 @@ class ModelRunner {
   /// backend's memory and valid until the next call.
   tensor::View run(std::span<const ScheduledSequence> step);
 
-  model::KvCacheSize cache_size() const { return cache_.size(); }
+  const model::KvCache& cache() const { return cache_; }
 
  private:
   void prepare(std::span<const ScheduledSequence> step);

@@ -5,6 +5,9 @@
 namespace gossamer::model {
 namespace {
 
+// Other threads that need memory wait for one piece.
+constexpr std::size_t kCommittedAtOnce = 4 << 20;
+
 tensor::Shape layer_shape(const Config& config, int num_blocks) {
   return {num_blocks, config.num_key_value_heads, kernels::kBlockSize, config.head_dim};
 }
@@ -33,6 +36,15 @@ Result<KvCache> KvCache::create(const Config& config, kernels::Backend& backend,
     cache.buffers_.push_back(std::move(buffer));
   }
   return cache;
+}
+
+void KvCache::commit(const std::stop_token& stop) const {
+  for (const auto& buffer : buffers_) {
+    for (std::size_t begin = 0; begin < buffer->size_bytes(); begin += kCommittedAtOnce) {
+      if (stop.stop_requested()) return;
+      buffer->commit(begin, std::min(kCommittedAtOnce, buffer->size_bytes() - begin));
+    }
+  }
 }
 
 }  // namespace gossamer::model

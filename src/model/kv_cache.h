@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "base/result.h"
@@ -22,8 +23,12 @@ struct KvCacheSize {
 /// Keys and values of all layers. Which block belongs to which sequence is the engine's business.
 class KvCache {
  public:
-  /// Reserves the memory. On hosts it is paid for as blocks are first used.
+  /// Reserves the memory. On hosts it is paid for as blocks are first used, or by commit().
   static Result<KvCache> create(const Config& config, kernels::Backend& backend, KvCacheSize size);
+
+  /// Takes the memory of all blocks, a piece at a time, until told to stop. A thread of its own may
+  /// do so while others use the cache.
+  void commit(const std::stop_token& stop) const;
 
   kernels::KvLayer layer(int index) const { return layers_[static_cast<std::size_t>(index)]; }
   std::span<const kernels::KvLayer> layers() const { return layers_; }

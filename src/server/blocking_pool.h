@@ -8,6 +8,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -28,7 +29,7 @@ class BlockingPool {
   /// Runs work(stop_token) on a thread of the pool while the coroutine waits, and returns what it
   /// returned; nothing when that took longer than `patience`. The stop token is set when the
   /// patience ends or the coroutine is cancelled; the work then ends unobserved, so it must own
-  /// what it uses.
+  /// what it uses. What the work throws, this throws.
   template <class Work>
   auto run(Work work, std::chrono::seconds patience)
       -> boost::asio::awaitable<std::optional<decltype(work(std::stop_token()))>>;
@@ -46,6 +47,7 @@ auto BlockingPool::run(Work work, std::chrono::seconds patience)
     explicit State(const asio::any_io_executor& executor) : done(executor) {}
     asio::steady_timer done;  // cancelled when value is set, both on the coroutine's strand
     std::optional<Value> value;
+    std::exception_ptr thrown;  // instead of a value
   };
   struct StopAtExit {
     std::stop_source source;
@@ -58,14 +60,24 @@ auto BlockingPool::run(Work work, std::chrono::seconds patience)
   asio::post(
       pool_,
       [state, executor, token = stop.source.get_token(), work = std::move(work)]() mutable {
-        asio::post(executor, [state, value = work(token)]() mutable {
+        // Whatever leaves a thread of the pool would be the end of the process.
+        std::optional<Value> value;
+        std::exception_ptr thrown;
+        try {
+          value.emplace(work(token));
+        } catch (...) {
+          thrown = std::current_exception();
+        }
+        asio::post(executor, [state, value = std::move(value), thrown]() mutable {
           state->value = std::move(value);
+          state->thrown = std::move(thrown);
           state->done.cancel();
         });
       }
   );
   co_await state->done.async_wait(asio::as_tuple(asio::use_awaitable));
   co_await throw_if_cancelled();
+  if (state->thrown) std::rethrow_exception(state->thrown);
   co_return std::move(state->value);
 }
 

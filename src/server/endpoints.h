@@ -18,6 +18,9 @@ void add_status_routes(Router& router, Service& service);
 /// What a chat request leaves to the server.
 api::ChatDefaults chat_defaults(const Service& service, const ServedModel& model);
 
+/// A mistake of the server's; the log says which.
+api::ApiError server_failed();
+
 /// What was asked is cut off because the server ends.
 api::ApiError server_stopping();
 

@@ -120,13 +120,18 @@ asio::awaitable<void> run_job(Service& service, std::shared_ptr<ResponseJob> job
     for (const api::StreamEvent& event : events) job->publish(api::to_sse(event));
     co_return;
   };
+  std::optional<api::ApiError> failure;
   bool is_called_off = false;
   try {
     const auto done = co_await run->run(publish);
-    if (!done.ok()) co_await run->fail(done.error(), publish);
+    if (!done.ok()) failure = done.error();
   } catch (const boost::system::system_error&) {
     is_called_off = true;
+  } catch (const std::exception& exception) {
+    service.log().error("failed", {{"id", run->id()}, {"reason", exception.what()}});
+    failure = server_failed();
   }
+  if (failure) co_await run->fail(*failure, publish);
   if (is_called_off) {
     co_await asio::this_coro::reset_cancellation_state();
     const api::ApiError stopping = server_stopping();

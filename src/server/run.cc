@@ -105,6 +105,21 @@ Result<std::unique_ptr<Service>> make_service(
   return service;
 }
 
+/// Whether whoever started the program wants it to outlive its terminal.
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/// The loader's result. A device that fails while it loads throws.
+Result<ServedModel> loaded(const ModelLoader& load, const std::function<void(double)>& progress) {
+  try {
+    return load(progress);
+  } catch (const std::exception& exception) {
+    return make_error(ErrorCode::kIo, "the model cannot be loaded: {}", exception.what());
+  }
+}
+
 /// The server's life: from the first connection to the last.
 class Run {
  public:
@@ -118,14 +133,16 @@ class Run {
         server_(server),
         options_(options),
         events_(events),
-        signals_(context, SIGTERM, SIGINT) {}
+        signals_(context, SIGTERM, SIGINT) {
+    if (!is_ignored(SIGHUP)) signals_.add(SIGHUP);
+  }
 
   Status run(const ModelLoader& load) {
     asio::co_spawn(context_, stop_on_signal(), asio::detached);
     std::thread loader([&] { load_model(load); });
     std::vector<std::thread> threads;
-    for (int i = 1; i < kIoThreads; ++i) threads.emplace_back([&] { context_.run(); });
-    context_.run();
+    for (int i = 1; i < kIoThreads; ++i) threads.emplace_back([&] { run_context(); });
+    run_context();
     for (std::thread& thread : threads) thread.join();
     loader.join();
     const auto failure = service_.model().failure();
@@ -134,9 +151,21 @@ class Run {
   }
 
  private:
+  /// What one handler throws (there is no memory, say) must not end what the others do.
+  void run_context() {
+    for (;;) {
+      try {
+        context_.run();
+        return;
+      } catch (const std::exception& exception) {
+        service_.log().error("internal", {{"what", exception.what()}});
+      }
+    }
+  }
+
   void load_model(const ModelLoader& load) {
     ModelSlot& slot = service_.model();
-    slot.set(load([&slot](double progress) { slot.set_progress(progress); }));
+    slot.set(loaded(load, [&slot](double progress) { slot.set_progress(progress); }));
     if (slot.get() != nullptr) {
       events_.on_ready();
     } else {
@@ -146,11 +175,17 @@ class Run {
   }
 
   asio::awaitable<void> stop_on_signal() {
-    co_await signals_.async_wait(asio::use_awaitable);
+    const int reason = co_await signals_.async_wait(asio::use_awaitable);
     events_.on_stopping();
-    service_.log().info("stopping", {{"connections", std::to_string(server_.num_connections())}});
-    signals_.async_wait([](const boost::system::error_code& error, int) {
-      if (!error) std::_Exit(128 + SIGTERM);
+    service_.log().info(
+        "stopping",
+        {{"signal", ::strsignal(reason)},
+         {"connections", std::to_string(server_.num_connections())}}
+    );
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+      if (error) return;
+      service_.log().warn("stopped at once", {{"signal", ::strsignal(signal)}});
+      std::_Exit(128 + signal);
     });
     service_.begin_stopping();
     co_await server_.drain(options_.drain_patience);

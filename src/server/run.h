@@ -43,9 +43,9 @@ struct RunEvents {
   std::function<void()> on_stopping = [] {};
 };
 
-/// Serves until SIGTERM or SIGINT, then lets requests end; a second signal ends at once. Accepts
-/// requests while the model loads; they wait. Errors: what keeps the server from starting, and a
-/// model that cannot be loaded.
+/// Serves until SIGTERM, SIGINT or SIGHUP (unless that is ignored), then lets requests end; a
+/// second signal ends at once. Accepts requests while the model loads; they wait. Errors: what
+/// keeps the server from starting, and a model that cannot be loaded.
 Status run(const RunOptions& options, const ModelLoader& load, const RunEvents& events);
 
 }  // namespace gossamer::server

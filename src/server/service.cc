@@ -70,7 +70,7 @@ asio::awaitable<void> Service::handle(http::Exchange& exchange) {
   }
   RouteMatch match = router_.find(request.method, request.path);
   if (match.route != nullptr) {
-    co_await match.route->handler(exchange, std::move(match.id));
+    co_await answer(*match.route, exchange, std::move(match.id));
   } else if (match.allowed.empty()) {
     const api::ApiError error = no_such_path(request);
     co_await reply_error(*this, exchange, error);
@@ -79,6 +79,19 @@ asio::awaitable<void> Service::handle(http::Exchange& exchange) {
     std::string body = api::to_text(api::to_json(wrong_method(request, allowed)));
     http::Headers headers = allow_header(allowed);
     co_await exchange.reply(405, "application/json", std::move(body), std::move(headers));
+  }
+}
+
+asio::awaitable<void> Service::answer(
+    const Route& route, http::Exchange& exchange, std::string id
+) {
+  try {
+    co_await route.handler(exchange, std::move(id));
+  } catch (const boost::system::system_error&) {
+    throw;  // the client is gone, or the server stops
+  } catch (const std::exception& exception) {
+    log_.error("failed", {{"id", exchange.request().id}, {"reason", exception.what()}});
+    throw;
   }
 }
 
@@ -125,6 +138,10 @@ const std::vector<std::string>& Service::open_paths() {
 
 void Service::stop_background() {
   jobs_->cancel_all();
+}
+
+api::ApiError server_failed() {
+  return {.status = 500, .type = "server_error", .message = "the server failed at this request"};
 }
 
 api::ApiError server_stopping() {

@@ -91,6 +91,8 @@ class Service {
   boost::asio::io_context& context() { return context_; }
 
  private:
+  boost::asio::awaitable<void> answer(const Route& route, http::Exchange& exchange, std::string id);
+
   boost::asio::io_context& context_;
   ServiceOptions options_;
   api::SealedReasoning seal_;

@@ -10,17 +10,23 @@ namespace asio = boost::asio;
 
 namespace {
 
-api::Json health_body(const ModelSlot& model) {
-  if (model.get() != nullptr) return {{"status", "ok"}};
-  if (const auto error = model.failure()) {
-    return {{"status", "failed"}, {"error", error->message}};
-  }
-  return {{"status", "loading"}, {"progress", model.progress()}};
+/// Why the server answers nothing, and will not.
+std::optional<Error> failure_of(const ModelSlot& slot) {
+  if (const ServedModel* model = slot.get()) return model->generator->status().failure;
+  return slot.failure();
 }
 
 asio::awaitable<void> health(Service& service, http::Exchange& exchange) {
-  const int status = service.model().get() != nullptr ? 200 : 503;
-  const api::Json body = health_body(service.model());
+  const ModelSlot& model = service.model();
+  api::Json body = {{"status", "ok"}};
+  int status = 200;
+  if (const auto failure = failure_of(model)) {
+    status = 503;
+    body = {{"status", "failed"}, {"error", failure->message}};
+  } else if (model.get() == nullptr) {
+    status = 503;
+    body = {{"status", "loading"}, {"progress", model.progress()}};
+  }
   co_await reply_json(exchange, status, body);
 }
 

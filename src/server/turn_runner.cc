@@ -94,10 +94,21 @@ class GenerationRun {
   TokenClock clock_;
 };
 
+/// What a tool says. One that fails in a way it does not know tells the model so: the turn goes on.
+tools::ToolResult tool_result(
+    const tools::Tool& tool, const harmony::Message& call, const std::stop_token& stop
+) {
+  try {
+    return tool.run(call, stop);
+  } catch (const std::exception& exception) {
+    return {.output = fmt::format("the tool failed: {}", exception.what()), .failed = true};
+  }
+}
+
 asio::awaitable<tools::ToolResult> run_tool(TurnContext context, const chat::Turn& turn) {
   // Tools live as long as the server, the call only as long as the turn.
   auto work = [tool = turn.pending_tool(), call = *turn.pending_call()](const std::stop_token& stop
-              ) { return tool->run(call, stop); };
+              ) { return tool_result(*tool, call, stop); };
   auto result = co_await context.pool.run(std::move(work), kToolPatience);
   if (result) co_return std::move(*result);
   tools::ToolResult late;

@@ -18,6 +18,11 @@ class Buffer {
   std::byte* data() const { return data_; }
   std::size_t size_bytes() const { return size_bytes_; }
 
+  /// Takes the memory of a part now, where it would else be taken as it is touched. A hint:
+  /// contents stay, and other threads may use them meanwhile. offset_bytes is a multiple of the
+  /// page size.
+  virtual void commit(std::size_t /*offset_bytes*/, std::size_t /*num_bytes*/) {}
+
   /// A view of part of the buffer. offset_bytes must suit the dtype's alignment.
   MutableView view(std::size_t offset_bytes, DType dtype, Shape shape) const {
     const MutableView view(data_ + offset_bytes, dtype, shape);
@@ -34,12 +39,15 @@ class Buffer {
 };
 
 /// Zeroed host memory, page aligned, in huge pages where the system gives them. Pages that are
-/// never touched cost nothing, so a large reservation (a KV cache) is paid for as it fills.
+/// never touched cost nothing, so a large reservation (a KV cache) is paid for as it fills, unless
+/// commit() is called.
 class HostBuffer final : public Buffer {
  public:
   /// kOutOfMemory when the address space or an overcommit limit refuses.
   static Result<std::unique_ptr<HostBuffer>> allocate(std::size_t size_bytes);
   ~HostBuffer() override;
+
+  void commit(std::size_t offset_bytes, std::size_t num_bytes) override;
 
  private:
   HostBuffer(std::byte* data, std::size_t size_bytes) : Buffer(data, size_bytes) {}

@@ -206,6 +206,8 @@ TEST_F(EngineThreadTest, AnEngineThatFailsEndsEveryRequestAndRefusesMore) {
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message, HasSubstr("the device is lost"));
   EXPECT_EQ(generator.status().num_running, 0);
+  ASSERT_TRUE(generator.status().failure);
+  EXPECT_THAT(generator.status().failure->message, HasSubstr("the device is lost"));
 }
 
 TEST_F(EngineThreadTest, ItsEndIsEveryRequestsEnd) {

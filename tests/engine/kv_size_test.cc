@@ -57,6 +57,18 @@ TEST(KvSizeTest, WithoutAPrefixCacheABudgetIsNotUsedBeyondNeed) {
   EXPECT_EQ(size->full_blocks, 40);
 }
 
+TEST(KvSizeTest, UsuallyEverySequenceHasItsShareAndOneCanFillTheContext) {
+  const auto num_full = [](int context_length, int max_sequences) {
+    EngineOptions options{
+        .context_length = context_length, .max_sequences = max_sequences, .num_snapshots = 10};
+    options.kv_cache_bytes = usual_kv_cache_bytes(config(), options, DType::kF32);
+    return choose_kv_size(config(), options, DType::kF32)->full_blocks;
+  };
+  EXPECT_EQ(num_full(131072, 64), 64 * 256);
+  EXPECT_EQ(num_full(131072, 4), 131072 / 16);
+  EXPECT_EQ(num_full(1024, 4), 4 * 64);
+}
+
 TEST(KvSizeTest, FreeMemoryCutsWhatWasNotAskedFor) {
   const EngineOptions options{.context_length = 4096, .max_sequences = 4};
   const std::uint64_t free_bytes = std::uint64_t{500} * kFullBlockBytes + 7;

@@ -89,6 +89,18 @@ TEST_F(MailboxTest, WorkOfThePoolComesBackToTheStrand) {
   EXPECT_EQ(value, 42);
 }
 
+TEST_F(MailboxTest, WhatWorkOfThePoolThrowsReachesWhoWaitsForIt) {
+  BlockingPool pool(1);
+  const auto work = [&]() -> asio::awaitable<void> {
+    auto job = [](const std::stop_token&) -> int { throw std::runtime_error("the disk is gone"); };
+    co_await pool.run(job, minutes(1));
+    ADD_FAILURE() << "the work was done";
+  };
+  run(work());
+  ASSERT_NE(thrown_, nullptr);
+  EXPECT_THROW(std::rethrow_exception(thrown_), std::runtime_error);
+}
+
 TEST_F(MailboxTest, WorkThatHangsIsToldToStop) {
   BlockingPool pool(1);
   std::atomic<bool> was_told = false;

@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 namespace gossamer::tensor {
 namespace {
@@ -23,6 +26,28 @@ TEST(HostBufferTest, ALargeReservationCostsNothingUntilItIsTouched) {
   const auto buffer = HostBuffer::allocate(std::size_t{1} << 38U);
   ASSERT_TRUE(buffer.ok()) << buffer.error().message;
   (*buffer)->data()[(std::size_t{1} << 38U) - 1] = std::byte{1};
+}
+
+std::size_t num_resident_pages(const Buffer& buffer) {
+  const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((buffer.size_bytes() + page_bytes - 1) / page_bytes);
+  EXPECT_EQ(::mincore(buffer.data(), buffer.size_bytes(), pages.data()), 0);
+  return static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](unsigned char page) {
+    return (page & 1U) != 0;
+  }));
+}
+
+TEST(HostBufferTest, CommittedMemoryIsThereBeforeItIsTouched) {
+  constexpr std::size_t kPages = 3000;
+  const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto buffer = HostBuffer::allocate(kPages * page_bytes);
+  ASSERT_TRUE(buffer.ok()) << buffer.error().message;
+  (*buffer)->data()[1] = std::byte{7};
+  ASSERT_LT(num_resident_pages(**buffer), kPages);
+  (*buffer)->commit(0, page_bytes);
+  (*buffer)->commit(page_bytes, (kPages - 1) * page_bytes);
+  EXPECT_EQ(num_resident_pages(**buffer), kPages);
+  EXPECT_EQ((*buffer)->data()[1], std::byte{7});
 }
 
 TEST(HostBufferTest, MoreThanTheAddressSpaceIsAnErrorThatSaysHowMuch) {

@@ -237,6 +237,18 @@ test('a tool that hangs holds up its own turn only', kPatience, async t => {
   assert.equal((await answered(url)).status, 200);
 });
 
+test('a tool that breaks is an answer for the model, and the server goes on', kPatience, async t => {
+  const turns = [
+    {match: 'the tool is broken', text: say('It broke.')},
+    {match: 'Break', text: callWithText('stuck.break', '{}')},
+  ];
+  const {url} = await startScripted(t, turns, ['--stuck-tool']);
+  const {status, body} = await answered(url, {...kSum, input: 'Break'});
+  assert.equal(status, 200);
+  assert.match(JSON.stringify(body.output), /It broke\./);
+  assert.equal((await answered(url)).status, 200);
+});
+
 test('a stream that outlasts the drain ends with response.failed, a chunk of Chat Completions with an error', kPatience, async t => {
   const talk = {match: 'Talk', text: say('word '.repeat(2000))};
   const server = await startScripted(t, [talk, talk, talk], ['--drain-seconds', '1'], {tokens_per_second: 20});

@@ -7,8 +7,9 @@ import {join} from 'node:path';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 
-import {kPatience, post, say, startDemo, startScripted, temporaryFolder} from './harness.mjs';
+import {gossamer, kPatience, post, say, start, startDemo, startScripted, temporaryFolder} from './harness.mjs';
 
+const {residentMiB} = await import('../../../bench/server/measure.mjs');
 const kSum = {model: 'gpt-oss-20b', input: 'What is 27 + 48?'};
 const kLoad = fileURLToPath(new URL('../../../bench/server/load.mjs', import.meta.url));
 
@@ -109,6 +110,34 @@ test('SIGTERM lets a stream end, and the program exits with 0', kPatience, async
   assert.match(text, /event: response\.completed/);
   assert.equal(await server.ended, 0);
   await assert.rejects(fetch(`${server.url}/health`));
+});
+
+test('a terminal that closes stops the server as SIGTERM does, unless it was started not to mind', kPatience, async t => {
+  const turns = [{match: 'Talk', text: say('word '.repeat(20_000))}];
+  const server = await startScripted(t, turns);
+  const response = await post(`${server.baseURL}/responses`, {...kSum, input: 'Talk', stream: true});
+  server.kill('SIGHUP');
+  assert.match(await response.text(), /event: response\.completed/);
+  assert.equal(await server.ended, 0);
+  assert.match(server.log(), /stopping signal=Hangup/);
+
+  const flags = ['--port', '0', '--store', 'none'];
+  const lasting = await start(t, 'sh', ['-c', 'trap "" HUP; exec "$@"', 'sh', gossamer, 'serve', ...flags]);
+  lasting.kill('SIGHUP');
+  assert.equal((await answered(lasting.url)).status, 200);
+});
+
+test('the KV cache is there before it fills, as large as it was asked to be', kPatience, async t => {
+  const {url, pid} = await startDemo(t, ['--kv-cache-bytes', '400000000']);
+  const ask = async number => assert.equal((await answered(url, {...kSum, input: `What is ${number} + 48?`})).status, 200);
+  await ask(10);
+  while (residentMiB(pid) < 400_000_000 / 2 ** 20) await new Promise(resolve => setTimeout(resolve, 50));
+  const before = residentMiB(pid);
+  for (let number = 11; number < 30; ++number) await ask(number);
+  assert.ok(residentMiB(pid) < before * 1.05, `${residentMiB(pid)} MiB, ${before} before`);
+
+  const tooMuch = startDemo(t, ['--kv-cache-bytes', `${2 ** 50}`]).then(server => server.ended.then(() => server.log()));
+  assert.match(await tooMuch, /--kv-cache-bytes 1125899906842624: .* of memory are available/);
 });
 
 test('systemd is told when the model is loaded, and when the server stops', kPatience, async t => {
