@@ -231,7 +231,7 @@ Result<BenchReport> Bench::run() {
     stop();
     Result<double> seconds = 0.0;
     report.prefill = profiled([&] { seconds = prefill(flags_.prompt); });
-    GOSSAMER_RETURN_IF_ERROR(seconds);
+    if (!seconds.ok()) return seconds.error();
   }
   if (InterruptGuard::requested()) return report;
   const Result<double> rate = model_.backend->measure_read_bandwidth();
