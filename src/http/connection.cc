@@ -77,14 +77,16 @@ void Connection::start() {
   );
 }
 
-void Connection::stop_when_idle() {
-  asio::post(strand_, [self = shared_from_this()] {
+void Connection::stop_when_idle(std::shared_ptr<Connection> connection) {
+  const asio::any_io_executor strand = connection->strand_;
+  asio::post(strand, [self = std::move(connection)] {
     if (self->is_idle_) self->stream_->close();
   });
 }
 
-void Connection::stop_now() {
-  asio::post(strand_, [self = shared_from_this()] {
+void Connection::stop_now(std::shared_ptr<Connection> connection) {
+  const asio::any_io_executor strand = connection->strand_;
+  asio::post(strand, [self = std::move(connection)] {
     self->is_stopped_ = true;
     if (self->is_handling_) {
       self->cancel_.emit(asio::cancellation_type::all);

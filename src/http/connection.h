@@ -42,10 +42,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// Once. The connection lives until it has ended by itself.
   void start();
-  /// Ends it if it waits for a request; else after the answer under way. Any thread.
-  void stop_when_idle();
-  /// Cancels the handler, or closes. Any thread.
-  void stop_now();
+  // Any thread. The connection is handed over, so that it does not end there.
+  /// Ends it if it waits for a request; else after the answer under way.
+  static void stop_when_idle(std::shared_ptr<Connection> connection);
+  /// Cancels the handler, or closes.
+  static void stop_now(std::shared_ptr<Connection> connection);
 
  private:
   struct Turn;

@@ -199,7 +199,7 @@ void Server::Impl::stop_accepting() {
 void Server::Impl::stop() {
   service_->is_draining = true;
   asio::post(strand_, [self = shared_from_this()] { self->stop_accepting(); });
-  for (const auto& connection : service_->connections.all()) connection->stop_now();
+  for (auto& connection : service_->connections.all()) Connection::stop_now(std::move(connection));
 }
 
 asio::awaitable<void> Server::Impl::drain(
@@ -212,9 +212,13 @@ asio::awaitable<void> Server::Impl::drain(
     const auto alive = weak.lock();
     if (alive) asio::post(alive->strand_, [alive] { alive->left_.cancel(); });
   });
-  for (const auto& connection : self->service_->connections.all()) connection->stop_when_idle();
+  for (auto& connection : self->service_->connections.all()) {
+    Connection::stop_when_idle(std::move(connection));
+  }
   co_await self->wait_until_empty();
-  for (const auto& connection : self->service_->connections.all()) connection->stop_now();
+  for (auto& connection : self->service_->connections.all()) {
+    Connection::stop_now(std::move(connection));
+  }
   self->patience_ends_ = Clock::time_point::max();
   co_await self->wait_until_empty();
 }
