@@ -26,7 +26,7 @@ constexpr std::int64_t expert_stream_shared_bytes(
     int tile_pairs, int stages, std::int64_t columns
 ) {
   constexpr int kWarps = 16;
-  constexpr std::int64_t kSumBytes = (16 + 4) * 4;  // of a pair: 16 rows, and 4 for the banks
+  constexpr std::int64_t kSumBytes = 80;  // of a pair: 16 rows, and 4 for the banks
   return kWarps * (std::int64_t{stages} * kExpertStreamStepBytes + kSumBytes * 2 * tile_pairs) +
          tile_pairs * expert_stream_row_bytes(columns);
 }
