@@ -6,7 +6,8 @@
 // N users ask one question after another, of mixed lengths, over both APIs, streaming; with --hangups, R a second of
 // their requests are hung up on at random moments (some before the first byte, some in mid-answer; a part of the
 // requests does not stream), and at the end the server must have no sequence and no used block left. With --short, no
-// question has a long preface: decoding is what is measured. With --pid, the server's memory is watched. Prints text, or JSON; exit status 1 when a request failed or something was left behind.
+// question has a long preface: decoding is what is measured. With --pid, the server's memory is watched. Prints text, or
+// JSON; exit status 1 when a request failed or something was left behind.
 import {parseArgs} from 'node:util';
 
 import {agent, eventReader, post, quantile, readMetrics, residentMiB, round, seconds, sleep, table} from './measure.mjs';

@@ -96,12 +96,6 @@ class Consumer {
     }
   }
 
-  __device__ void store_vector(
-      std::byte* fragments, const float2 (&pairs)[kVectorPairs], int columns
-  ) const {
-    store_pairs(fragments, columns, pairs);
-  }
-
   /// This thread's pairs of a bf16 vector of hidden_size.
   __device__ void load_pairs(const __nv_bfloat16* vector, float2 (&pairs)[kVectorPairs]) const {
 #pragma unroll
@@ -150,7 +144,7 @@ class Consumer {
     squares = sum_over_block(squares);
     if (thread_ == 0) block_.small.squares[index] = squares;
     scale_pairs(x, weights, reciprocal_rms(squares, shape_));
-    store_vector(block_.vectors, x, shape_.hidden);
+    store_pairs(block_.vectors, shape_.hidden, x);
     sync();
   }
 
@@ -320,7 +314,7 @@ class Consumer {
     wait_pairs(
         block_.small.scratch.attention, thread_, kConsumers, columns / 2, tag_of(index), attention
     );
-    store_vector(block_.vectors, attention, columns);
+    store_pairs(block_.vectors, columns, attention);
     sync();
     const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
     const DenseCut& cut = block_.small.out;
@@ -353,7 +347,7 @@ class Consumer {
     const FixedPoint squares = __ldcg(block_.layer_sums_of(index) + shape_.num_experts);
     const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
     scale_pairs(x, weights, reciprocal_rms(grid.square(squares), shape_) * kFp4VectorScale);
-    store_vector(block_.middle_vector(), x, shape_.hidden);
+    store_pairs(block_.middle_vector(), shape_.hidden, x);
     sync();
   }
 

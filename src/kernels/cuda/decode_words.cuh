@@ -27,17 +27,17 @@ __device__ inline Word tag_of(int layer) {
   return static_cast<Word>(layer + 1);
 }
 
+__device__ inline Word tagged(float value, Word tag) {
+  return (__float_as_uint(value) & ~kTagMask) | tag;
+}
+
 __device__ inline void store_word(Word* to, float value, Word tag) {
-  const Word word = (__float_as_uint(value) & ~kTagMask) | tag;
-  ptx::store_relaxed(to, word);
+  ptx::store_relaxed(to, tagged(value, tag));
 }
 
 /// A pair of words, `to` at an even place.
 __device__ inline void store_words(Word* to, float2 values, Word tag) {
-  ptx::store_relaxed_pair(
-      to,
-      {(__float_as_uint(values.x) & ~kTagMask) | tag, (__float_as_uint(values.y) & ~kTagMask) | tag}
-  );
+  ptx::store_relaxed_pair(to, {tagged(values.x, tag), tagged(values.y, tag)});
 }
 
 __device__ inline float value_of(Word word) {
