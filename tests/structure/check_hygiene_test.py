@@ -46,7 +46,7 @@ class HygieneTest(unittest.TestCase):
         self.assert_finds("CMakeLists.txt:1: FIX" + "ME", {"src/CMakeLists.txt": "# FIX" + "ME\n"})
 
     def test_dead_code_is_found(self):
-        self.assert_finds("never compiled", {"src/base/a.cc": "#if 0\n#endif\n"})
+        self.assert_finds("never compiled", {"src/base/a.cc": "#i" + "f 0\n#endif\n"})
 
     def test_a_path_of_one_machine_is_found(self):
         self.assert_finds("a path of one machine", {"docs/a.md": "see /ho" + "me/me/model\n"})
