@@ -11,6 +11,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cc"
 #include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 #include <hwy/contrib/math/math-inl.h>
 #include "kernels/cpu/partial-inl.h"
@@ -28,6 +29,7 @@ constexpr std::size_t kLanes = HWY_MIN(HWY_LANES(float), std::size_t{kBlockSize}
 constexpr std::size_t kBlock = kBlockSize;
 constexpr std::size_t kBlockVectors = kBlock / kLanes;
 constexpr std::size_t kRowTile = kLanes >= 16 ? 8 : 4;
+constexpr std::size_t kLineFloats = 16;
 
 /// One query head of one token, in the midst of its softmax.
 struct Row {
@@ -42,10 +44,27 @@ struct Heads {
   Row* rows;       // [heads]
 };
 
+/// The keys and values of a block. Its memory is nowhere near the next block's, so that no hardware
+/// foresees it: a block's loops bring the next one's lines by the way.
+struct Cell {
+  const float* keys;    // [head_dim][kBlock]
+  const float* values;  // [kBlock][head_dim]
+};
+
+/// Brings the line at an offset; nothing when there is no next block.
+HWY_INLINE void bring(const float* next, std::size_t offset) {
+  if (next != nullptr) hwy::Prefetch(next + offset);
+}
+
 /// scores[r][key] = scale * dot(q[r], key) for R rows against the 16 keys of a cell.
 template <std::size_t R>
 HWY_INLINE void score_rows(
-    const float* const* q, const float* keys, std::size_t head_dim, float scale, float* scores
+    const float* const* q,
+    const float* keys,
+    const float* next_keys,
+    std::size_t head_dim,
+    float scale,
+    float* scores
 ) {
   const D d;
   V sums[R][kBlockVectors];
@@ -53,6 +72,7 @@ HWY_INLINE void score_rows(
     for (std::size_t i = 0; i < kBlockVectors; ++i) sums[r][i] = hn::Zero(d);
   }
   for (std::size_t dim = 0; dim < head_dim; ++dim) {
+    bring(next_keys, dim * kBlock);
     for (std::size_t i = 0; i < kBlockVectors; ++i) {
       const V key = hn::LoadU(d, keys + dim * kBlock + i * kLanes);
       for (std::size_t r = 0; r < R; ++r) {
@@ -124,7 +144,11 @@ struct Outputs {
 /// Adds the visible values of a block; never a slot that holds no key of this query.
 template <std::size_t R>
 HWY_INLINE void accumulate(
-    const Outputs<R>& outputs, const Visible& visible, const float* values, std::size_t head_dim
+    const Outputs<R>& outputs,
+    const Visible& visible,
+    const float* values,
+    const float* next_values,
+    std::size_t head_dim
 ) {
   const D d;
   constexpr std::size_t kUnroll = R == 1 ? 4 : 2;
@@ -139,8 +163,11 @@ HWY_INLINE void accumulate(
     }
     for (auto j = visible.first; j <= visible.last; ++j) {
       V value[kUnroll];
-      const float* from = values + static_cast<std::size_t>(j) * head_dim + dim;
-      for (std::size_t i = 0; i < kUnroll; ++i) value[i] = hn::LoadU(d, from + i * kLanes);
+      const std::size_t offset = static_cast<std::size_t>(j) * head_dim + dim;
+      for (std::size_t i = 0; i < kUnroll; ++i) {
+        if (i * kLanes % kLineFloats == 0) bring(next_values, offset + i * kLanes);
+        value[i] = hn::LoadU(d, values + offset + i * kLanes);
+      }
       for (std::size_t r = 0; r < R; ++r) {
         const V weight = hn::Set(d, outputs.p[r * kBlock + static_cast<std::size_t>(j)]);
         for (std::size_t i = 0; i < kUnroll; ++i) {
@@ -172,49 +199,57 @@ HWY_INLINE void accumulate(
 /// R query heads of one token, side by side, against one block of keys and values.
 template <std::size_t R>
 HWY_INLINE void attend_heads(
-    const KvCells& cells,
-    std::size_t cell,
+    const Cell& cell,
+    const Cell& next,
     const Visible& visible,
     const Heads& heads,
+    std::size_t head_dim,
     float* scores
 ) {
-  const std::size_t head_dim = cells.head_dim;
   const float* q[R];
   for (std::size_t r = 0; r < R; ++r) q[r] = heads.q + r * head_dim;
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
-  score_rows<R>(q, cells.keys + cell, head_dim, scale, scores);
+  score_rows<R>(q, cell.keys, next.keys, head_dim, scale, scores);
   Outputs<R> outputs{.p = scores};
   for (std::size_t r = 0; r < R; ++r) {
     outputs.shrink[r] = soften(scores + r * kBlock, visible, heads.rows[r]);
     outputs.out[r] = heads.out + r * head_dim;
   }
-  accumulate(outputs, visible, cells.values + cell, head_dim);
+  accumulate(outputs, visible, cell.values, next.values, head_dim);
 }
 
-/// All rows of the tile against one block of keys and values.
-void attend_block(
-    const KvCells& cells,
-    const AttentionTile& tile,
-    std::int64_t block_index,
-    Row* rows,
-    float* scores
-) {
+Cell find_cell(const KvCells& cells, const AttentionTile& tile, std::int64_t block_index) {
   const BlockId block = tile.block_table[static_cast<std::size_t>(block_index)];
   GOSSAMER_CHECK(block != kNoBlock);
   const std::size_t cell = cells.cell(block, tile.kv_head);
+  return {cells.keys + cell, cells.values + cell};
+}
+
+/// All rows of the tile against one block of keys and values. `next` is the block that follows, if
+/// any.
+void attend_block(
+    const AttentionTile& tile,
+    std::int64_t block_index,
+    const Cell& cell,
+    Cell next,
+    std::size_t head_dim,
+    Row* rows,
+    float* scores
+) {
   for (std::size_t token = 0; token < tile.num_tokens; ++token) {
     const Visible visible = visible_keys(tile, token, block_index * kBlockSize);
     if (visible.first > visible.last) continue;
     const auto heads_from = [&](std::size_t head) {
-      const std::size_t offset = token * tile.token_stride + head * cells.head_dim;
+      const std::size_t offset = token * tile.token_stride + head * head_dim;
       return Heads{tile.q + offset, tile.out + offset, rows + token * tile.group_size + head};
     };
+    // The first heads bring the next block for all.
     std::size_t head = 0;
-    for (; head + kRowTile <= tile.group_size; head += kRowTile) {
-      attend_heads<kRowTile>(cells, cell, visible, heads_from(head), scores);
+    for (; head + kRowTile <= tile.group_size; head += kRowTile, next = {}) {
+      attend_heads<kRowTile>(cell, next, visible, heads_from(head), head_dim, scores);
     }
-    for (; head < tile.group_size; ++head) {
-      attend_heads<1>(cells, cell, visible, heads_from(head), scores);
+    for (; head < tile.group_size; ++head, next = {}) {
+      attend_heads<1>(cell, next, visible, heads_from(head), head_dim, scores);
     }
   }
 }
@@ -232,8 +267,12 @@ void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
   const std::int64_t last_position = tile.position + static_cast<std::int64_t>(tile.num_tokens) - 1;
   const std::int64_t oldest =
       tile.window > 0 ? std::max<std::int64_t>(tile.position - tile.window + 1, 0) : 0;
-  for (std::int64_t block = oldest / kBlockSize; block <= last_position / kBlockSize; ++block) {
-    attend_block(cells, tile, block, rows, scores);
+  const std::int64_t last = last_position / kBlockSize;
+  Cell next = find_cell(cells, tile, oldest / kBlockSize);
+  for (std::int64_t block = oldest / kBlockSize; block <= last; ++block) {
+    const Cell cell = next;
+    next = block < last ? find_cell(cells, tile, block + 1) : Cell{};
+    attend_block(tile, block, cell, next, head_dim, rows, scores);
   }
   for (std::size_t token = 0; token < tile.num_tokens; ++token) {
     for (std::size_t head = 0; head < tile.group_size; ++head) {
