@@ -1,99 +1,135 @@
 #include "engine/logits.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 
 #include "base/check.h"
 
-// The loops over a vocabulary are written so that the compiler turns them into vector code: no
-// branches, and sums in kLanes parts.
+// Compiled once for each instruction set: foreach_target.h includes this file again and again.
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/logits.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+// clang-format on
 
+HWY_BEFORE_NAMESPACE();
 namespace gossamer::engine {
-namespace {
+namespace HWY_NAMESPACE {
 
-constexpr std::size_t kLanes = 16;
+namespace hn = hwy::HWY_NAMESPACE;
 
-/// exp(x) for x <= 0, to 1e-15; libm's cannot be vectorised.
-inline double exp_of_negative(double x) {
-  constexpr double kSmallest = -707.0;
-  // Adding 1.5 * 2^52 leaves the nearest whole number in a double's low bits.
-  constexpr double kRounder = 6755399441055744.0;
-  constexpr double kLn2High = 6.93147180369123816490e-01;  // its low 32 bits are zero
-  constexpr double kLn2Low = 1.90821492927058770002e-10;
-  const double clamped = x < kSmallest ? kSmallest : x;
-  const double shifted = clamped * 1.4426950408889634074 + kRounder;
-  const double power = shifted - kRounder;
-  const double r = clamped - power * kLn2High - power * kLn2Low;
-  // Taylor's series: |r| <= ln(2) / 2 leaves an error of 4e-18.
-  double sum = 1.0 / 6227020800.0;
-  for (const double coefficient :
-       {1.0 / 479001600.0,
-        1.0 / 39916800.0,
-        1.0 / 3628800.0,
-        1.0 / 362880.0,
-        1.0 / 40320.0,
-        1.0 / 5040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0}) {
-    sum = sum * r + coefficient;
-  }
-  const std::uint64_t exponent = (std::bit_cast<std::uint64_t>(shifted) + 1023U) << 52U;
-  return x < kSmallest ? 0.0 : sum * std::bit_cast<double>(exponent);
-}
+using DF = hn::ScalableTag<float>;
+using DD = hn::ScalableTag<double>;
+using VD = hn::Vec<DD>;
+// As many logits as doubles.
+using DHalf = hn::Rebind<float, DD>;
 
+/// -inf when none is a number.
 float largest_of(std::span<const float> logits) {
-  std::array<float, kLanes> largest;
-  largest.fill(-std::numeric_limits<float>::infinity());
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  const DF d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto largest = hn::Set(d, kLowest);
   std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      largest[k] = logits[i + k] > largest[k] ? logits[i + k] : largest[k];
-    }
+  for (; i + lanes <= logits.size(); i += lanes) {
+    const auto logit = hn::LoadU(d, logits.data() + i);
+    largest = hn::IfThenElse(hn::Gt(logit, largest), logit, largest);
   }
-  for (; i < logits.size(); ++i) largest[0] = std::max(largest[0], logits[i]);
-  return *std::max_element(largest.begin(), largest.end());
+  float last = kLowest;
+  for (; i < logits.size(); ++i) last = logits[i] > last ? logits[i] : last;
+  return std::max(last, hn::GetLane(hn::MaxOfLanes(d, largest)));
 }
 
-}  // namespace
+/// exp((logit - largest) / temperature); what is no number remains none.
+struct Exponential {
+  VD largest;
+  VD temperature;
+
+  HWY_INLINE VD of(hn::Vec<DHalf> logits) const {
+    const DD d;
+    const VD x = hn::Div(hn::Sub(hn::PromoteTo(d, logits), largest), temperature);
+    return hn::IfThenElse(hn::Eq(x, x), hn::Exp(d, x), x);
+  }
+};
+
+/// The sum of all exponentials, each given to put(index, vector, count).
+template <class Put>
+HWY_INLINE double sum_exponentials(
+    std::span<const float> logits, double largest, double temperature, const Put& put
+) {
+  const DD d;
+  const DHalf d_half;
+  const std::size_t lanes = hn::Lanes(d);
+  const Exponential exponential{hn::Set(d, largest), hn::Set(d, temperature)};
+  VD sum = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + lanes <= logits.size(); i += lanes) {
+    const VD e = exponential.of(hn::LoadU(d_half, logits.data() + i));
+    put(i, e, lanes);
+    sum = hn::Add(sum, e);
+  }
+  double total = hn::GetLane(hn::SumOfLanes(d, sum));
+  for (; i < logits.size(); ++i) {
+    const VD e = exponential.of(hn::Set(d_half, logits[i]));
+    put(i, e, 1);
+    total += hn::GetLane(e);
+  }
+  return total;
+}
+
+double exponentials(
+    std::span<const float> logits, double largest, double temperature, double* out
+) {
+  return sum_exponentials(
+      logits,
+      largest,
+      temperature,
+      [out](std::size_t i, VD e, std::size_t count) {
+        if (count == 1) {
+          out[i] = hn::GetLane(e);
+        } else {
+          hn::StoreU(e, DD(), out + i);
+        }
+      }
+  );
+}
+
+double sum_of_exponentials(std::span<const float> logits, double largest) {
+  return sum_exponentials(logits, largest, 1.0, [](std::size_t, VD, std::size_t) {});
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace gossamer::engine
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gossamer::engine {
+HWY_EXPORT(largest_of);
+HWY_EXPORT(exponentials);
+HWY_EXPORT(sum_of_exponentials);
 
 TokenId argmax(std::span<const float> logits) {
   GOSSAMER_CHECK(!logits.empty());
-  const auto place = std::find(logits.begin(), logits.end(), largest_of(logits));
+  const float largest = HWY_DYNAMIC_DISPATCH(largest_of)(logits);
+  const auto place = std::find(logits.begin(), logits.end(), largest);
   // Without a number among them there is no largest.
   return place == logits.end() ? 0 : static_cast<TokenId>(place - logits.begin());
 }
 
 double log_sum_exp(std::span<const float> logits) {
   const double largest = logits[argmax(logits)];
-  std::array<double, kLanes> sums{};
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      sums[k] += exp_of_negative(static_cast<double>(logits[i + k]) - largest);
-    }
-  }
-  double sum = 0;
-  for (; i < logits.size(); ++i) sum += exp_of_negative(static_cast<double>(logits[i]) - largest);
-  for (const double part : sums) sum += part;
-  return largest + std::log(sum);
+  return largest + std::log(HWY_DYNAMIC_DISPATCH(sum_of_exponentials)(logits, largest));
 }
 
-void exponentials(
+double exponentials(
     std::span<const float> logits, double largest, double temperature, std::span<double> out
 ) {
   GOSSAMER_CHECK(out.size() == logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    out[i] = exp_of_negative((static_cast<double>(logits[i]) - largest) / temperature);
-  }
+  return HWY_DYNAMIC_DISPATCH(exponentials)(logits, largest, temperature, out.data());
 }
 
 std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, double log_sum, int count) {
@@ -117,3 +153,4 @@ std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, double log
 }
 
 }  // namespace gossamer::engine
+#endif  // HWY_ONCE

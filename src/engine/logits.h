@@ -17,8 +17,8 @@ TokenId argmax(std::span<const float> logits);
 double log_sum_exp(std::span<const float> logits);
 
 /// out[i] = exp((logits[i] - largest) / temperature), to 1e-15 of itself; 0 where that is below
-/// 1e-307. No logit is larger than `largest`; temperature is positive.
-void exponentials(
+/// 1e-307. Returns their sum. No logit is larger than `largest`; temperature is positive.
+double exponentials(
     std::span<const float> logits, double largest, double temperature, std::span<double> out
 );
 

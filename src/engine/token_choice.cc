@@ -1,7 +1,10 @@
 #include "engine/token_choice.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 namespace gossamer::engine {
@@ -13,22 +16,38 @@ using Candidates = std::vector<Candidate>;
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
-/// The index that `number` in [0, 1) falls on when each entry is as wide as its weight; the last
-/// one that weighs anything when rounding leaves a crumb; nothing when none does.
+/// The first entry at or after `first` that `left` falls in when each is as wide as its weight; the
+/// last one of all that weighs anything when rounding leaves a crumb; nothing when none does.
 template <class Entries, class Weight>
-std::optional<std::size_t> pick(const Entries& entries, double number, const Weight& weight) {
-  double total = 0;
-  for (const auto& entry : entries) total += weight(entry);
-  double left = number * total;
-  std::optional<std::size_t> last;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
+std::optional<std::size_t> pick(
+    const Entries& entries, std::size_t first, double left, const Weight& weight
+) {
+  for (std::size_t i = first; i < entries.size(); ++i) {
     const double width = weight(entries[i]);
     if (!(width > 0)) continue;
-    last = i;
     left -= width;
-    if (left < 0) break;
+    if (left < 0) return i;
   }
-  return last;
+  for (std::size_t i = entries.size(); i > 0; --i) {
+    if (weight(entries[i - 1]) > 0) return i - 1;
+  }
+  return std::nullopt;
+}
+
+/// As above, among a whole vocabulary: first by whole groups, whose sums do not wait for each
+/// other.
+std::optional<std::size_t> pick(std::span<const double> weights, double left) {
+  constexpr std::size_t kGroup = 64;
+  constexpr std::size_t kSums = 8;
+  std::size_t first = 0;
+  for (; first + kGroup <= weights.size(); first += kGroup) {
+    std::array<double, kSums> sums{};
+    for (std::size_t i = 0; i < kGroup; ++i) sums[i % kSums] += weights[first + i];
+    const double width = std::accumulate(sums.begin(), sums.end(), 0.0);
+    if (!(width <= left)) break;
+    left -= width;
+  }
+  return pick(weights, first, left, [](double weight) { return weight; });
 }
 
 void adjust(const SampleRow& row, std::span<float> logits) {
@@ -82,18 +101,11 @@ void keep_min_p(double min_p, Candidates& candidates) {
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.weight < min_p; });
 }
 
-TokenId draw(std::span<const float> logits, const SampleRow& row, ChoiceScratch& scratch) {
-  const TokenId likeliest = argmax(logits);
-  scratch.weights.resize(logits.size());
-  exponentials(logits, logits[likeliest], row.temperature, scratch.weights);
-  if (row.top_k == 0 && row.top_p >= 1.0 && row.min_p <= 0.0) {
-    const auto place = pick(scratch.weights, row.number, [](double weight) { return weight; });
-    // NaN logits weigh nothing.
-    return place ? static_cast<TokenId>(*place) : likeliest;
-  }
+/// What is left of the vocabulary after the cuts, in the order of the ids.
+void select_candidates(const SampleRow& row, ChoiceScratch& scratch) {
   Candidates& candidates = scratch.candidates;
   candidates.clear();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+  for (std::size_t i = 0; i < scratch.weights.size(); ++i) {
     const double weight = scratch.weights[i];
     if (weight > 0) candidates.push_back({static_cast<TokenId>(i), weight});
   }
@@ -103,8 +115,23 @@ TokenId draw(std::span<const float> logits, const SampleRow& row, ChoiceScratch&
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
     return a.token < b.token;
   });
-  const auto place = pick(candidates, row.number, [](const auto& entry) { return entry.weight; });
-  return place ? candidates[*place].token : likeliest;
+}
+
+/// Draws from scratch.weights, which add up to `total`; nothing when none weighs anything, as those
+/// of logits that are no numbers.
+std::optional<TokenId> draw(const SampleRow& row, double total, ChoiceScratch& scratch) {
+  if (row.top_k == 0 && row.top_p >= 1.0 && row.min_p <= 0.0) {
+    const auto place = pick(scratch.weights, row.number * total);
+    return place ? std::optional(static_cast<TokenId>(*place)) : std::nullopt;
+  }
+  select_candidates(row, scratch);
+  const Candidates& candidates = scratch.candidates;
+  double kept = 0;
+  for (const Candidate& candidate : candidates) kept += candidate.weight;
+  const auto place = pick(candidates, 0, row.number * kept, [](const Candidate& candidate) {
+    return candidate.weight;
+  });
+  return place ? std::optional(candidates[*place].token) : std::nullopt;
 }
 
 }  // namespace
@@ -118,9 +145,19 @@ SampledToken choose_token(
     adjust(row, scratch.adjusted);
     choices = scratch.adjusted;
   }
-  const TokenId token = row.temperature == 0.0 ? argmax(choices) : draw(choices, row, scratch);
-  const double log_sum = log_sum_exp(logits);
-  return {token, logits[token] - log_sum, top_logprobs(logits, log_sum, row.num_top)};
+  TokenId token = argmax(choices);
+  std::optional<double> log_sum;
+  if (row.temperature > 0.0) {
+    const double largest = choices[token];
+    scratch.weights.resize(choices.size());
+    const double total = exponentials(choices, largest, row.temperature, scratch.weights);
+    // The weights are the probabilities asked for, but for a factor.
+    const bool is_plain = row.temperature == 1.0 && choices.data() == logits.data();
+    if (is_plain) log_sum = largest + std::log(total);
+    token = draw(row, total, scratch).value_or(token);
+  }
+  if (!log_sum) log_sum = log_sum_exp(logits);
+  return {token, logits[token] - *log_sum, top_logprobs(logits, *log_sum, row.num_top)};
 }
 
 }  // namespace gossamer::engine
