@@ -15,7 +15,6 @@
 #include "apps/gossamer/serve_flags.h"
 #include "base/available_memory.h"
 #include "base/terminal.h"
-#include "base/thread_pool.h"
 #include "engine/engine_thread.h"
 #include "engine/kv_size.h"
 #include "harmony/encoding.h"
@@ -89,7 +88,6 @@ Result<engine::EngineOptions> server_options(const Flags& flags, const LoadedMod
   options.max_batch_tokens = std::max(options.max_batch_tokens, flags.max_sequences);
   options.seed = std::random_device()();
   options.num_snapshots = kNumSnapshots;
-  options.num_sampling_threads = flags.model.threads > 0 ? flags.model.threads : available_cores();
   options.commits_kv_cache = true;
   if (!model.backend->free_memory_bytes()) {
     GOSSAMER_ASSIGN_OR_RETURN(options.kv_cache_bytes, host_kv_cache_bytes(flags, model, options));

@@ -34,12 +34,11 @@ Status validate(const model::Config& config, const EngineOptions& options) {
         options.max_batch_tokens
     );
   }
-  if (options.num_snapshots < 0 || options.num_sampling_threads < 1) {
+  if (options.num_snapshots < 0) {
     return make_error(
         ErrorCode::kInvalidArgument,
-        "{} snapshots and {} sampling threads were asked for; at least 0 and 1 make sense",
-        options.num_snapshots,
-        options.num_sampling_threads
+        "{} snapshots were asked for; at least 0 make sense",
+        options.num_snapshots
     );
   }
   return {};
@@ -121,8 +120,7 @@ Engine::Engine(
           cache_
       ),
       runner_(std::move(runner)),
-      sampling_pool_(options.num_sampling_threads),
-      scratch_(static_cast<std::size_t>(options.num_sampling_threads)) {
+      scratch_(static_cast<std::size_t>(backend.host_threads().num_threads())) {
   rows_.reserve(static_cast<std::size_t>(options.max_sequences));
   sample_rows_.reserve(static_cast<std::size_t>(options.max_sequences));
   sampled_.reserve(static_cast<std::size_t>(options.max_sequences));
@@ -273,7 +271,7 @@ void Engine::choose(tensor::View logits) {
 
 void Engine::choose_on_host(tensor::View logits) {
   const auto vocab = static_cast<std::size_t>(config_.vocab_size);
-  sampling_pool_.run(rows_.size(), [&](std::size_t row, int thread) {
+  backend_->host_threads().run(rows_.size(), [&](std::size_t row, int thread) {
     const std::span<const float> values(logits.as<float>() + row * vocab, vocab);
     sampled_[row] =
         choose_token(values, sample_rows_[row], scratch_[static_cast<std::size_t>(thread)]);

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/thread_pool.h"
 #include "engine/block_pool.h"
 #include "engine/engine_options.h"
 #include "engine/generator.h"
@@ -111,8 +110,7 @@ class Engine {
   PrefixCache cache_;
   Scheduler scheduler_;
   ModelRunner runner_;
-  ThreadPool sampling_pool_;
-  std::vector<ChoiceScratch> scratch_;           // [sampling threads]
+  std::vector<ChoiceScratch> scratch_;           // [host threads]
   std::vector<Row> rows_;                        // [rows of logits]
   std::vector<std::uint64_t> masks_;             // [max_sequences, vocab_size / 64]
   std::vector<kernels::SampleRow> sample_rows_;  // as rows_

@@ -27,10 +27,6 @@ struct EngineOptions {
   /// The prefix cache: positions of earlier prompts, with room for so many, at which later prompts
   /// can resume. 0: no prefix cache.
   int num_snapshots = 0;
-
-  /// Threads that choose tokens, the caller's included: worth it for large vocabularies and
-  /// batches.
-  int num_sampling_threads = 1;
 };
 
 }  // namespace gossamer::engine

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread_pool.h"
 #include "base/token_id.h"
 #include "kernels/sampling.h"
 #include "kernels/step.h"
@@ -149,6 +150,10 @@ class Backend {
   /// Waits until every operation is complete.
   virtual void synchronize() {}
 
+  /// Threads for what is done on the host between operations: those of a host's backend, else the
+  /// caller's alone.
+  virtual ThreadPool& host_threads() { return caller_; }
+
   /// Tokens of a step beyond which prompts are read hardly faster.
   virtual int preferred_step_tokens() const { return 512; }
 
@@ -234,6 +239,9 @@ class Backend {
   /// Chooses a token for each row of logits, F32 [num_rows, vocab_size], where the logits are.
   /// Complete when it returns.
   virtual void sample(View logits, std::span<const SampleRow> rows, std::span<SampleResult> out);
+
+ private:
+  ThreadPool caller_{1};
 };
 
 }  // namespace gossamer::kernels

@@ -40,6 +40,7 @@ class ProfilingBackend final : public Backend {
   Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress) override;
   View read(View from) override { return inner_->read(from); }
   void synchronize() override { inner_->synchronize(); }
+  ThreadPool& host_threads() override { return inner_->host_threads(); }
   int preferred_step_tokens() const override { return inner_->preferred_step_tokens(); }
   Result<double> measure_read_bandwidth() override { return inner_->measure_read_bandwidth(); }
   Status reserve(const StepLimits& limits) override;

@@ -75,8 +75,7 @@ class RandomScheduleTest : public testing::Test {
         .kv_blocks =
             model::KvCacheSize{
                 static_cast<int>(9 + random() % 9), static_cast<int>(3 + random() % 20)},
-        .num_snapshots = random() % 4 == 0 ? 0 : 8,
-        .num_sampling_threads = static_cast<int>(1 + random() % 2)};
+        .num_snapshots = random() % 4 == 0 ? 0 : 8};
   }
 
   struct Flight {

@@ -35,7 +35,7 @@ class TinyModel {
   }
 
   checkpoint::Checkpoint checkpoint_;
-  kernels::cpu::CpuBackend backend_{1};
+  kernels::cpu::CpuBackend backend_{2};
 };
 
 inline Request greedy(std::vector<TokenId> prompt, int max_tokens) {

@@ -24,6 +24,7 @@ class CpuBackend : public Backend {
 
   Result<std::unique_ptr<tensor::Buffer>> allocate(std::size_t size_bytes) override;
   Result<double> measure_read_bandwidth() override;
+  ThreadPool& host_threads() override { return pool_; }
   Status reserve(const StepLimits& limits) override;
 
   void embed(View tokens, View embedding, MutableView x) override;
