@@ -68,11 +68,16 @@ void Transformer::operations(const kernels::Step& step, const KvCache& cache) {
   backend_->rope_table(
       step.positions, {rope_.inverse_frequencies, rope_.concentration}, a.rope_table
   );
-  for (int i = 0; i < config_.num_hidden_layers; ++i) layer(i, step, cache.layer(i), a);
-  if (step.num_logit_rows() > 0) logits(step, a);
+  const int last = config_.num_hidden_layers - 1;
+  for (int i = 0; i < last; ++i) {
+    attend(i, step, cache.layer(i), a);
+    feed_forward(i, a.x);
+  }
+  attend(last, step, cache.layer(last), a);
+  if (step.num_logit_rows() > 0) logits(step, a.x);
 }
 
-void Transformer::layer(
+void Transformer::attend(
     int index, const kernels::Step& step, const kernels::KvLayer& kv, const Activations& a
 ) {
   const LayerWeights& w = weights_->layers[static_cast<std::size_t>(index)];
@@ -103,8 +108,13 @@ void Transformer::layer(
   );
   // The experts' outputs come later: their memory is free.
   backend_->linear_add(a.attention, w.attn_out, a.down.rows(0, step.num_tokens()), a.x);
+}
+
+void Transformer::feed_forward(int index, tensor::MutableView x) {
+  const LayerWeights& w = weights_->layers[static_cast<std::size_t>(index)];
+  const Activations a = pool_.first(static_cast<int>(x.shape()[0]));
   backend_->moe(
-      {.x = a.x,
+      {.x = x,
        .norm = w.mlp_norm,
        .rms_norm_eps = config_.rms_norm_eps,
        .router = w.router,
@@ -121,11 +131,12 @@ void Transformer::layer(
   );
 }
 
-void Transformer::logits(const kernels::Step& step, const Activations& a) {
+void Transformer::logits(const kernels::Step& step, tensor::View stream) {
   const int rows = step.num_logit_rows();
   const tensor::MutableView x = pool_.logit_x(rows);
   const tensor::MutableView normed = pool_.logit_normed(rows);
-  backend_->gather_rows(a.x, step.logit_rows, x);
+  backend_->gather_rows(stream, step.logit_rows, x);
+  feed_forward(config_.num_hidden_layers - 1, x);
   backend_->rms_norm(x, weights_->norm, config_.rms_norm_eps, normed);
   backend_->unembed(normed, weights_->unembedding, pool_.logits(rows));
 }

@@ -44,10 +44,15 @@ class Transformer {
   );
 
   void operations(const kernels::Step& step, const KvCache& cache);
-  void layer(
+  /// A layer's first half: the residual stream, a.x, gets what its tokens attend to.
+  void attend(
       int index, const kernels::Step& step, const kernels::KvLayer& kv, const Activations& a
   );
-  void logits(const kernels::Step& step, const Activations& a);
+  /// Its second half: x, rows of the residual stream, get what their experts say.
+  void feed_forward(int index, tensor::MutableView x);
+  /// The last layer's second half, and what comes after it, for the rows whose logits are wanted:
+  /// nobody reads the others' any more.
+  void logits(const kernels::Step& step, tensor::View stream);
 
   Config config_;
   const Weights* weights_;
