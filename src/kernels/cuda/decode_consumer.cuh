@@ -178,8 +178,9 @@ class Consumer {
   }
 
   /// Multiplies this block's tiles of a dense matrix with the vector in shared memory.
-  /// prefetch(row) runs before a tile's products, finish(row, sum, prefetched) after, both in every
-  /// warp of the group, with row = the tile's first row + lane % 8, and the sum in lanes 0 to 7.
+  /// prefetch(row) runs before a tile's products, finish(row, sum, prefetched) after: the products
+  /// hide the way of what is only loaded there, not computed with. Both run in every warp of the
+  /// group, with row = the tile's first row + lane % 8, and the sum in lanes 0 to 7.
   template <class Prefetch, class Finish>
   __device__ void for_dense(
       const Span& span,
@@ -225,9 +226,10 @@ class Consumer {
         walk_.next(cut.num_tiles, cut.chunks),
         cut,
         fragment_part_bytes(shape_.hidden),
-        [&](int row) { return __bfloat162float(layer.qkv_bias[row]); },
-        [&](int row, float sum, float bias) {
-          if (writes()) store_word(block_.small.scratch.qkv + row, sum + bias, tag_of(index));
+        [&](int row) { return layer.qkv_bias[row]; },
+        [&](int row, float sum, __nv_bfloat16 bias) {
+          const float value = sum + __bfloat162float(bias);
+          if (writes()) store_word(block_.small.scratch.qkv + row, value, tag_of(index));
           if (thread_of_group() == 0) count(index, kQkv);
         }
     );
@@ -250,8 +252,8 @@ class Consumer {
   /// What a row of x after attention needs, and the router's weights for its tile: a warp of the
   /// group has 32 experts, a lane one.
   struct RouterRow {
-    float x;  // with the bias
-    float norm;
+    __nv_bfloat16 bias;
+    __nv_bfloat16 norm;
     std::uint32_t weights[4];  // pairs of the tile's 8 columns
   };
 
@@ -261,8 +263,8 @@ class Consumer {
 
   __device__ RouterRow router_row(const DecodeLayer& layer, int row) const {
     RouterRow router{};
-    router.x = own_x(row / kPackedRows) + __bfloat162float(layer.attn_out_bias[row]);
-    router.norm = __bfloat162float(layer.mlp_norm[row]);
+    router.bias = layer.attn_out_bias[row];
+    router.norm = layer.mlp_norm[row];
     const int expert = router_expert();
     if (expert >= shape_.num_experts) return router;
     const int column = row & ~(kPackedRows - 1);
@@ -285,9 +287,10 @@ class Consumer {
     FixedPoint* sums = block_.layer_sums_of(index);
     float scaled[kPackedRows];
     float squares = lane_.lane < kPackedRows ? value * value : 0;
+    const float normed = value * __bfloat162float(router.norm);
 #pragma unroll
     for (int j = 0; j < kPackedRows; ++j) {
-      scaled[j] = __shfl_sync(0xFFFFFFFFU, value * router.norm, j);
+      scaled[j] = __shfl_sync(0xFFFFFFFFU, normed, j);
     }
 #pragma unroll
     for (int distance = 4; distance > 0; distance /= 2) {
@@ -324,7 +327,8 @@ class Consumer {
         fragment_part_bytes(columns),
         [&](int row) { return router_row(layer, row); },
         [&](int row, float sum, const RouterRow& router) {
-          const float value = router.x + sum;
+          const float value =
+              own_x(row / kPackedRows) + __bfloat162float(router.bias) + sum;
           if (writes()) {
             own_x(row / kPackedRows) = value;
             __stcg(block_.x_middle(index) + row, value);
@@ -356,18 +360,20 @@ class Consumer {
         lane_fragments(block_.middle_vector(), fragment_part_bytes(shape_.hidden), 0, lane_);
     const int tiles = gate_up_tiles(shape_);
     for_tiles(walk_.next(kDecodeExperts * tiles, 1), 1, [&](int tile, int chunk) {
-      const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
       const int slot = tile / tiles;
       const int row = (tile - slot * tiles) * kPackedRowAlign + (lane_.lane & 15);
+      const std::byte* stage = block_.ring.wait(chunk, lane_.lane);
+      // Known once the tile is there. Converted after the products, which hide its way.
       const std::int64_t expert = block_.small.route.expert[slot];
-      const float bias =
-          __bfloat162float(layer.gate_up_bias[expert * 2 * shape_.intermediate + row]);
+      const __nv_bfloat16 bias = layer.gate_up_bias[expert * 2 * shape_.intermediate + row];
       const ExpertSums sums = multiply_record_pair(stage, shape_.hidden, fragments, lane_);
       block_.ring.release(chunk, lane_.lane);
       const float total = reduce(
           kTileRows, lane_.t == 0 ? sums.upper : sums.lower, lane_.g + 8 * lane_.t, lane_.t < 2
       );
-      if (lane_.warp == 0) finish_gate_up(index, slot, row, total * kFp4SumScale + bias);
+      if (lane_.warp == 0) {
+        finish_gate_up(index, slot, row, fmaf(total, kFp4SumScale, __bfloat162float(bias)));
+      }
     });
     arrive(block_.small.barriers.gate_up, lane_.lane);
   }
@@ -405,18 +411,19 @@ class Consumer {
       const int row = tile * kPackedRows + (lane_.lane & (kPackedRows - 1));
       const int* experts = block_.small.route.expert + first_slot;
       const float* weights = block_.small.route.weight + first_slot;
-      float bias = 0;
+      __nv_bfloat16 biases[2];
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const std::int64_t place = static_cast<std::int64_t>(experts[i]) * shape_.hidden + row;
-        bias = fmaf(weights[i], __bfloat162float(layer.down_bias[place]), bias);
+        biases[i] = layer.down_bias[static_cast<std::int64_t>(experts[i]) * shape_.hidden + row];
       }
       const ExpertSums sums = multiply_record_pair(stage, columns, fragments, lane_);
       block_.ring.release(chunk, lane_.lane);
       const float sum = join_halves(sums.upper * weights[0], sums.lower * weights[1], lane_);
       const float total = reduce(kPackedRows, sum, lane_.g, lane_.t == 0);
       if (writes()) {
-        const float value = fmaf(total, kFp4SumScale, own_x(tile) + bias);
+        const float first = fmaf(weights[0], __bfloat162float(biases[0]), own_x(tile));
+        const float x = fmaf(weights[1], __bfloat162float(biases[1]), first);
+        const float value = fmaf(total, kFp4SumScale, x);
         own_x(tile) = value;
         if (last) store_word(block_.small.scratch.x + row, value, tag_of(index));
       }

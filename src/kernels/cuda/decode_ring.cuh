@@ -140,13 +140,13 @@ class Ring {
 
   /// Consumer: the chunk's bytes, once they are there.
   __device__ const std::byte* wait(int chunk, int lane) const {
-    // One lane polls: warps that wait must not take turns from those that multiply. A group's next
-    // chunk may be more than a round ahead, where parities say nothing yet.
+    // A group's next chunk may be more than a round ahead, where parities say nothing yet. One lane
+    // polls: warps that wait must not take turns from those that multiply.
     if (lane == 0) {
       while (atomicOr(num_begun_, 0) <= chunk) __nanosleep(20);
-      ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
     }
     __syncwarp();
+    ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
     return stages_ + (chunk % kNumStages) * kStageBytes;
   }
   /// Consumer: this warp is done with the chunk.
