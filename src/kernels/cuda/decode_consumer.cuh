@@ -327,8 +327,7 @@ class Consumer {
         fragment_part_bytes(columns),
         [&](int row) { return router_row(layer, row); },
         [&](int row, float sum, const RouterRow& router) {
-          const float value =
-              own_x(row / kPackedRows) + __bfloat162float(router.bias) + sum;
+          const float value = own_x(row / kPackedRows) + __bfloat162float(router.bias) + sum;
           if (writes()) {
             own_x(row / kPackedRows) = value;
             __stcg(block_.x_middle(index) + row, value);

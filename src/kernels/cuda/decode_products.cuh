@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/decode_ring.cuh"
+#include "kernels/cuda/fp4_fragments.cuh"
 #include "kernels/cuda/packed_weights.h"
 #include "kernels/cuda/ptx/mma.cuh"
 
@@ -104,15 +105,6 @@ __device__ inline float multiply_dense(
   return join_halves(
       even[0] + even[1] + odd[0] + odd[1], even[2] + even[3] + odd[2] + odd[3], lane
   );
-}
-
-/// The four bf16 pairs of a word of codes (packed_weights.h).
-__device__ inline void unpack_fp4(std::uint32_t word, std::uint32_t (&pairs)[4]) {
-  constexpr std::uint32_t kPattern = 0x81C081C0;
-  pairs[0] = word & kPattern;
-  pairs[1] = (word << 3) & kPattern;
-  pairs[2] = (word << 6) & kPattern;
-  pairs[3] = ((word << 1) & 0x80008000) | ((word >> 5) & 0x01000100) | ((word >> 4) & 0x00C000C0);
 }
 
 /// Sums of a warp for row g of two records: valid in lanes t = 0 (upper) and t = 1 (lower).

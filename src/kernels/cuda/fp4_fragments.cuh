@@ -14,9 +14,9 @@ namespace gossamer::kernels::cuda {
 __device__ __forceinline__ void unpack_fp4(std::uint32_t word, std::uint32_t (&pairs)[4]) {
   constexpr std::uint32_t kPattern = 0x81C081C0;
   pairs[0] = word & kPattern;
-  pairs[1] = (word << 3) & kPattern;
-  pairs[2] = (word << 6) & kPattern;
-  pairs[3] = ((word << 1) & 0x80008000) | ((word >> 5) & 0x01000100) | ((word >> 4) & 0x00C000C0);
+  pairs[1] = (word << 6) & kPattern;
+  pairs[2] = __funnelshift_l(word, word, 12) & kPattern;
+  pairs[3] = ((word << 2) & 0x80C080C0) | ((word >> 6) & 0x01000100);
 }
 
 /// Whether any of the scale bytes packed in `bytes` may be above 128.

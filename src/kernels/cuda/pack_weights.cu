@@ -55,17 +55,21 @@ __global__ void __launch_bounds__(kThreads)
   reinterpret_cast<uint4*>(args.packed + unit * kUnitBytes)[lane] = registers;
 }
 
-/// A code s e1 e0 m at the bits of register q within a word's half; see packed_weights.h.
-__device__ std::uint32_t spread(std::uint32_t code, int q) {
-  const std::uint32_t sign = code >> 3U;
-  const std::uint32_t magnitude = code & 7U;
-  if (q < 3) return sign << (15 - 3 * q) | magnitude << (6 - 3 * q);
-  return sign << 14U | magnitude >> 2U << 13U | (magnitude & 3U) << 10U;
-}
-
-/// A released byte: the code of an even column, and above it that of the next.
+/// A released byte, the code of an even column and above it that of the next, at the bits of
+/// register q; see packed_weights.h.
 __device__ std::uint32_t spread_byte(std::uint32_t byte, int q) {
-  return spread(byte & 15U, q) | spread(byte >> 4U, q) << 16U;
+  const std::uint32_t codes = (byte & 15U) | byte >> 4U << 16U;
+  const std::uint32_t pattern = (codes & 0x00080008U) << 12U | (codes & 0x00070007U) << 6U;
+  switch (q) {
+    case 0:
+      return pattern;
+    case 1:
+      return pattern >> 6U;
+    case 2:
+      return __funnelshift_r(pattern, pattern, 12);
+    default:
+      return (pattern & 0x80C080C0U) >> 2U | (pattern & 0x01000100U) << 6U;
+  }
 }
 
 /// One word: the steps j = 2w and 2w + 1 of a lane, from the 16 bytes that hold 32 columns.

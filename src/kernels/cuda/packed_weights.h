@@ -46,10 +46,10 @@ constexpr std::int64_t packed_bf16_bytes(std::int64_t rows, std::int64_t columns
 // 2^-126. In each 16-bit half of the word the code s e1 e0 m (bits 3..0 of the released nibble)
 // lies at bits
 //   q = 0: 15,  8,  7,  6      register =  w       & 0x81C081C0
-//   q = 1: 12,  5,  4,  3      register = (w << 3) & 0x81C081C0
-//   q = 2:  9,  2,  1,  0      register = (w << 6) & 0x81C081C0
-//   q = 3: 14, 13, 11, 10      register = (w << 1) & 0x80008000 | (w >> 5) & 0x01000100
-//                                       | (w >> 4) & 0x00C000C0
+//   q = 1:  9,  2,  1,  0      register = (w << 6) & 0x81C081C0
+//   q = 2:  3, 12, 11, 10      register = (w rotated left by 12) & 0x81C081C0
+//   q = 3: 13, 14,  5,  4      register = (w << 2) & 0x80C080C0 | (w >> 6) & 0x01000100
+// but for q = 2 the bits e1 e0 m lie in the other half: the rotation brings them.
 // A scale byte b stands for 2^(b - 127), as released.
 
 inline constexpr int kFp4UnitColumns = 64;

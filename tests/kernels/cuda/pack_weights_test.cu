@@ -104,9 +104,9 @@ TEST(PackWeightsTest, PiecesOfBf16MakeTheSameMatrix) {
 std::array<std::uint32_t, 4> registers_of(std::uint32_t w) {
   return {
       w & 0x81C081C0U,
-      (w << 3U) & 0x81C081C0U,
       (w << 6U) & 0x81C081C0U,
-      ((w << 1U) & 0x80008000U) | ((w >> 5U) & 0x01000100U) | ((w >> 4U) & 0x00C000C0U)};
+      std::rotl(w, 12) & 0x81C081C0U,
+      ((w << 2U) & 0x80C080C0U) | ((w >> 6U) & 0x01000100U)};
 }
 
 /// What half of a register, a bf16 pattern, is worth; the 2^-126 taken out again.
@@ -236,28 +236,27 @@ TEST(PackWeightsTest, EveryFp4CodeAndScaleLandsWhereItsLaneLooks) {
   }
 }
 
+/// Where a word has the bits s, e1, e0 and m of register q's code: [q][lower or upper half].
+constexpr int kBits[4][2][4] = {
+    {{15, 8, 7, 6}, {31, 24, 23, 22}},
+    {{9, 2, 1, 0}, {25, 18, 17, 16}},
+    {{3, 28, 27, 26}, {19, 12, 11, 10}},
+    {{13, 14, 5, 4}, {29, 30, 21, 20}},
+};
+
 TEST(PackWeightsTest, TheWordsFormulasDecodeAllSixteenCodesInEveryPlace) {
   for (std::uint32_t code = 0; code < 16; ++code) {
-    const std::uint32_t s = code >> 3U;
-    const std::uint32_t e1 = code >> 2U & 1U;
-    const std::uint32_t e0 = code >> 1U & 1U;
-    const std::uint32_t m = code & 1U;
-    const std::array<std::uint32_t, 4> halves = {
-        s << 15U | e1 << 8U | e0 << 7U | m << 6U,
-        s << 12U | e1 << 5U | e0 << 4U | m << 3U,
-        s << 9U | e1 << 2U | e0 << 1U | m,
-        s << 14U | e1 << 13U | e0 << 11U | m << 10U};
     for (std::size_t q = 0; q < 4; ++q) {
-      for (const std::uint32_t others : {0U, 0xFFFFU}) {
-        // The bits of the other registers, and of the other half, must not get into this one.
-        const std::uint32_t mine = halves[q];
-        const std::uint32_t all_of_mine =
-            std::array<std::uint32_t, 4>{0x81C0U, 0x1038U, 0x0207U, 0x6C00U}[q];
-        const std::uint32_t half = (others & ~all_of_mine) | mine;
-        const std::uint32_t low = registers_of(half | others << 16U)[q] & 0xFFFFU;
-        const std::uint32_t high = registers_of(half << 16U | others)[q] >> 16U;
-        EXPECT_EQ(value_of(low), static_cast<double>(tensor::kMxfp4Values[code])) << q;
-        EXPECT_EQ(value_of(high), static_cast<double>(tensor::kMxfp4Values[code])) << q;
+      for (std::size_t half = 0; half < 2; ++half) {
+        // The bits of all other codes must not get into this one's.
+        for (std::uint32_t word : {0U, ~0U}) {
+          for (std::size_t i = 0; i < 4; ++i) {
+            const std::uint32_t bit = 1U << static_cast<unsigned>(kBits[q][half][i]);
+            word = (code >> (3 - i) & 1U) != 0 ? word | bit : word & ~bit;
+          }
+          const std::uint32_t pattern = registers_of(word)[q] >> (16 * half) & 0xFFFFU;
+          EXPECT_EQ(value_of(pattern), static_cast<double>(tensor::kMxfp4Values[code])) << q;
+        }
       }
     }
   }
