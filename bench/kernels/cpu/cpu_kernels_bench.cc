@@ -53,9 +53,7 @@ void bf16_product(benchmark::State& state) {
   const Bf16Matrix matrix{weight.data(), nullptr, columns};
   Activations activations(tokens, rows, columns);
   for (auto _ : state) {
-    matmul_bf16(
-        matrix, {0, rows}, activations.rows(), Store::kAssign, activations.scratch()
-    );
+    matmul_bf16(matrix, {0, rows}, activations.rows(), Store::kAssign, activations.scratch());
   }
   count_fmas(state, tokens * rows * columns);
 }
@@ -69,9 +67,7 @@ void mxfp4_product(benchmark::State& state) {
   const Mxfp4Matrix matrix{blocks.data(), scales.data(), nullptr, columns};
   Activations activations(tokens, rows, columns);
   for (auto _ : state) {
-    matmul_mxfp4(
-        matrix, {0, rows}, activations.rows(), Store::kAssign, activations.scratch()
-    );
+    matmul_mxfp4(matrix, {0, rows}, activations.rows(), Store::kAssign, activations.scratch());
   }
   count_fmas(state, tokens * rows * columns);
 }

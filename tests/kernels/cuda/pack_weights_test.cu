@@ -14,6 +14,7 @@
 #include "kernels/cuda/packed_weights.h"
 #include "tensor/mxfp4.h"
 #include "tests/kernels/cuda/device_array.cuh"
+#include "tests/kernels/cuda/packing.h"
 
 namespace gossamer::kernels::cuda {
 namespace {
@@ -236,14 +237,6 @@ TEST(PackWeightsTest, EveryFp4CodeAndScaleLandsWhereItsLaneLooks) {
   }
 }
 
-/// Where a word has the bits s, e1, e0 and m of register q's code: [q][lower or upper half].
-constexpr int kBits[4][2][4] = {
-    {{15, 8, 7, 6}, {31, 24, 23, 22}},
-    {{9, 2, 1, 0}, {25, 18, 17, 16}},
-    {{3, 28, 27, 26}, {19, 12, 11, 10}},
-    {{13, 14, 5, 4}, {29, 30, 21, 20}},
-};
-
 TEST(PackWeightsTest, TheWordsFormulasDecodeAllSixteenCodesInEveryPlace) {
   for (std::uint32_t code = 0; code < 16; ++code) {
     for (std::size_t q = 0; q < 4; ++q) {
@@ -251,8 +244,8 @@ TEST(PackWeightsTest, TheWordsFormulasDecodeAllSixteenCodesInEveryPlace) {
         // The bits of all other codes must not get into this one's.
         for (std::uint32_t word : {0U, ~0U}) {
           for (std::size_t i = 0; i < 4; ++i) {
-            const std::uint32_t bit = 1U << static_cast<unsigned>(kBits[q][half][i]);
-            word = (code >> (3 - i) & 1U) != 0 ? word | bit : word & ~bit;
+            const std::uint32_t bit = 1U << static_cast<unsigned>(kFp4Bits[q][half][i]);
+            word = (code >> i & 1U) != 0 ? word | bit : word & ~bit;
           }
           const std::uint32_t pattern = registers_of(word)[q] >> (16 * half) & 0xFFFFU;
           EXPECT_EQ(value_of(pattern), static_cast<double>(tensor::kMxfp4Values[code])) << q;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -47,11 +46,17 @@ struct Fp4Matrix {
   }
 };
 
+/// The bit of a word where bits 0 to 3 of register q's code lie: [q][the register's lower or upper
+/// half][bit].
+inline constexpr int kFp4Bits[4][2][4] = {
+    {{6, 7, 8, 15}, {22, 23, 24, 31}},
+    {{0, 1, 2, 9}, {16, 17, 18, 25}},
+    {{26, 27, 28, 3}, {10, 11, 12, 19}},
+    {{4, 5, 14, 13}, {20, 21, 30, 29}},
+};
+
 /// In the records of packed_weights.h.
 inline std::vector<std::byte> pack_fp4(const Fp4Matrix& matrix) {
-  // The bit of a word's half where bits 0 to 3 of register q's code lie.
-  constexpr std::array<std::array<int, 4>, 4> kBits = {
-      {{6, 7, 8, 15}, {3, 4, 5, 12}, {0, 1, 2, 9}, {10, 11, 13, 14}}};
   const std::int64_t record_bytes = fp4_record_bytes(matrix.columns);
   std::vector<std::byte> packed(
       static_cast<std::size_t>(packed_fp4_bytes(matrix.rows, matrix.columns))
@@ -69,7 +74,7 @@ inline std::vector<std::byte> pack_fp4(const Fp4Matrix& matrix) {
       std::uint32_t bits = 0;
       for (int bit = 0; bit < 4; ++bit) {
         const std::uint32_t is_set = code >> bit & 1U;
-        bits |= is_set << (kBits[q][static_cast<std::size_t>(bit)] + column % 2 * 16);
+        bits |= is_set << kFp4Bits[q][column % 2][bit];
       }
       std::byte* place = record + unit * kFp4UnitBytes + lane * 8 + word * 4;
       std::uint32_t old = 0;
