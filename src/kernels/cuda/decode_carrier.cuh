@@ -53,7 +53,8 @@ __device__ inline void prefetch_expert_biases(
   }
 }
 
-/// Waits until a slot's hidden vector has been counted.
+/// Waits until a slot's hidden vector has been counted. One thread asks: more of them would keep the
+/// counts from those who count.
 __device__ inline void wait_hidden(const Block& block, int layer, int slot, int thread) {
   if (thread == 0) {
     const unsigned* count = block.small.scratch.counts + layer * kNumHandoffs + kHidden + slot;
@@ -63,28 +64,40 @@ __device__ inline void wait_hidden(const Block& block, int layer, int slot, int 
   ptx::named_barrier(kCarrierBarrier, kCarriers);
 }
 
-/// Brings a slot's hidden vector to shared memory as operand B.
+/// Brings a slot's hidden vector to shared memory as operand B, when it is there.
 __device__ inline void carry_hidden(const Block& block, int layer, int slot, int thread) {
   constexpr int kAtOnce = 15;  // pairs: one trip through L2 for the released widths
   const int columns = block.shape.intermediate;
   const int part = fragment_part_bytes(columns);
   const Word* words = block.small.scratch.hidden + slot * columns;
   std::byte* vector = block.hidden_vector(slot);
+  // A thread's pairs lie at the same place of different units.
+  static_assert(2 * kCarriers % kUnitColumns == 0);
+  constexpr int kStride = 2 * kCarriers / kUnitColumns * 64;
+  int offset = fragment_offset(2 * thread);
 #pragma unroll 1
-  for (int first = thread; 2 * first < columns; first += kAtOnce * kCarriers) {
+  for (int begin = 0; 2 * begin < columns; begin += kAtOnce * kCarriers) {
+    const int first = begin + thread;
+    const Word tag = tag_of(layer);
     float2 pairs[kAtOnce];
-    wait_pairs(words, first, kCarriers, columns / 2, tag_of(layer), pairs);
+    // Often it has come while the slot before was carried: asking for its count would be one more
+    // trip through a busy L2.
+    const bool ready = load_pairs(words, first, kCarriers, columns / 2, tag, pairs);
+    if (!ptx::all_of(kCarrierBarrier, kCarriers, ready)) {
+      wait_hidden(block, layer, slot, thread);
+      wait_pairs(words, first, kCarriers, columns / 2, tag, pairs);
+    }
 #pragma unroll
     for (int i = 0; i < kAtOnce; ++i) {
-      const int column = 2 * (first + i * kCarriers);
-      if (column >= columns) break;
+      if (2 * (first + i * kCarriers) >= columns) break;
       const float scale = kFp4VectorScale;
-      store_fragment(vector, part, column, pairs[i].x * scale, pairs[i].y * scale);
+      store_fragment(vector, part, offset + i * kStride, pairs[i].x * scale, pairs[i].y * scale);
     }
+    offset += kAtOnce * kStride;
   }
   const int padded = static_cast<int>(round_up(columns, kPackedColumnAlign));
   for (int column = columns + 2 * thread; column < padded; column += 2 * kCarriers) {
-    store_fragment(vector, part, column, 0, 0);
+    store_fragment(vector, part, fragment_offset(column), 0, 0);
   }
 }
 
@@ -102,7 +115,6 @@ __device__ inline void carry(const Block& block) {
 #pragma unroll 1
     for (int slot = 0; slot < kDecodeExperts; ++slot) {
       if (slot == kDecodeExperts - 1) wait_phase(barriers.gate_up, i, lane);
-      wait_hidden(block, i, slot, thread);
       carry_hidden(block, i, slot, thread);
       arrive(barriers.hidden[slot], lane);
     }

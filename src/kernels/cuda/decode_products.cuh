@@ -36,12 +36,15 @@ __host__ __device__ constexpr int fragment_bytes(int columns) {
   return 2 * fragment_part_bytes(columns);
 }
 
-/// Writes elements `column` (even) and column + 1 of a vector, both parts.
+/// Where elements `column` (even) and column + 1 lie in a part.
+__device__ inline int fragment_offset(int column) {
+  return column / 32 * 64 + column % 8 / 2 * 16 + column % 32 / 16 * 8 + column % 16 / 8 * 4;
+}
+
+/// Writes two elements of a vector at their offset, both parts.
 __device__ inline void store_fragment(
-    std::byte* fragments, int part_bytes, int column, float first, float second
+    std::byte* fragments, int part_bytes, int offset, float first, float second
 ) {
-  const int offset =
-      column / 32 * 64 + column % 8 / 2 * 16 + column % 32 / 16 * 8 + column % 16 / 8 * 4;
   const __nv_bfloat162 rounded = __floats2bfloat162_rn(first, second);
   const __nv_bfloat162 rest =
       __floats2bfloat162_rn(first - __low2float(rounded), second - __high2float(rounded));

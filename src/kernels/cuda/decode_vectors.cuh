@@ -32,6 +32,10 @@ __device__ inline float sum_partials(
   return total;
 }
 
+/// From one pair of a thread to its next, which lies at the same place of another unit.
+static_assert(2 * kConsumers % kUnitColumns == 0);
+inline constexpr int kConsumerStride = 2 * kConsumers / kUnitColumns * 64;
+
 /// A thread's pairs of a vector of `columns` in shared memory as operand B. Columns past the end,
 /// up to what the packed weights have, are zeros.
 __device__ inline void store_pairs(
@@ -39,12 +43,20 @@ __device__ inline void store_pairs(
 ) {
   const int padded = static_cast<int>(round_up(columns, kPackedColumnAlign));
   const int part = fragment_part_bytes(columns);
+  const int first = 2 * static_cast<int>(threadIdx.x);
+  const int offset = fragment_offset(first);
 #pragma unroll
   for (int i = 0; i < kVectorPairs; ++i) {
-    const int column = 2 * (static_cast<int>(threadIdx.x) + i * kConsumers);
+    const int column = first + i * 2 * kConsumers;
     if (column >= padded) break;
     const bool inside = column < columns;
-    store_fragment(fragments, part, column, inside ? pairs[i].x : 0.0F, inside ? pairs[i].y : 0.0F);
+    store_fragment(
+        fragments,
+        part,
+        offset + i * kConsumerStride,
+        inside ? pairs[i].x : 0.0F,
+        inside ? pairs[i].y : 0.0F
+    );
   }
 }
 

@@ -45,26 +45,32 @@ __device__ inline float value_of(Word word) {
 }
 
 /// Elements 2 i and 2 i + 1 of a vector for i = first, first + stride, ... below num_pairs, at most
-/// kCount of them, when they have come. All loads are in flight at once.
+/// kCount of them. False when some have not come. All loads are in flight at once.
+template <int kCount>
+__device__ inline bool load_pairs(
+    const Word* vector, int first, int stride, int num_pairs, Word tag, float2 (&pairs)[kCount]
+) {
+  uint2 words[kCount];
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const int pair = first + i * stride;
+    words[i] = pair < num_pairs ? ptx::load_relaxed_pair(vector + 2 * pair) : uint2{tag, tag};
+  }
+  bool ready = true;
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    if (((words[i].x ^ tag) & kTagMask) != 0 || ((words[i].y ^ tag) & kTagMask) != 0) ready = false;
+    pairs[i] = {value_of(words[i].x), value_of(words[i].y)};
+  }
+  return ready;
+}
+
+/// As load_pairs, when they have come.
 template <int kCount>
 __device__ inline void wait_pairs(
     const Word* vector, int first, int stride, int num_pairs, Word tag, float2 (&pairs)[kCount]
 ) {
-  bool ready = false;
-  while (!ready) {
-    ready = true;
-    uint2 words[kCount];
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const int pair = first + i * stride;
-      words[i] = pair < num_pairs ? ptx::load_relaxed_pair(vector + 2 * pair) : uint2{tag, tag};
-    }
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      if (((words[i].x ^ tag) & kTagMask) != 0 || ((words[i].y ^ tag) & kTagMask) != 0)
-        ready = false;
-      pairs[i] = {value_of(words[i].x), value_of(words[i].y)};
-    }
+  while (!load_pairs(vector, first, stride, num_pairs, tag, pairs)) {
   }
 }
 
