@@ -53,8 +53,8 @@ __device__ inline void prefetch_expert_biases(
   }
 }
 
-/// Waits until a slot's hidden vector has been counted. One thread asks: more of them would keep the
-/// counts from those who count.
+/// Waits until a slot's hidden vector has been counted. One thread asks: more of them would keep
+/// the counts from those who count.
 __device__ inline void wait_hidden(const Block& block, int layer, int slot, int thread) {
   if (thread == 0) {
     const unsigned* count = block.small.scratch.counts + layer * kNumHandoffs + kHidden + slot;
