@@ -16,8 +16,8 @@ TokenId argmax(std::span<const float> logits);
 /// log(sum(exp(logits))), accumulated in double.
 double log_sum_exp(std::span<const float> logits);
 
-/// out[i] = exp((logits[i] - largest) / temperature), to 1e-15 of itself; 0 where that is below
-/// 1e-307. Returns their sum. No logit is larger than `largest`; temperature is positive.
+/// out[i] = exp((logits[i] - largest) / temperature), to 1e-15 of itself or to 1e-307, whichever is
+/// more. Returns their sum. No logit is larger than `largest`; temperature is positive.
 double exponentials(
     std::span<const float> logits, double largest, double temperature, std::span<double> out
 );

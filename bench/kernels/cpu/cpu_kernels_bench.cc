@@ -45,31 +45,42 @@ class Activations {
   std::vector<float*> to_;
 };
 
+struct ProductSize {
+  std::size_t tokens;
+  std::size_t rows;
+  std::size_t columns;
+
+  explicit ProductSize(const benchmark::State& state)
+      : tokens(static_cast<std::size_t>(state.range(0))),
+        rows(static_cast<std::size_t>(state.range(1))),
+        columns(static_cast<std::size_t>(state.range(2))) {}
+};
+
+/// multiply(rows, scratch).
+template <class Multiply>
+void time_product(benchmark::State& state, const ProductSize& size, const Multiply& multiply) {
+  Activations activations(size.tokens, size.rows, size.columns);
+  for (auto _ : state) multiply(activations.rows(), activations.scratch());
+  count_fmas(state, size.tokens * size.rows * size.columns);
+}
+
 void bf16_product(benchmark::State& state) {
-  const auto tokens = static_cast<std::size_t>(state.range(0));
-  const auto rows = static_cast<std::size_t>(state.range(1));
-  const auto columns = static_cast<std::size_t>(state.range(2));
-  const std::vector<BFloat16> weight(rows * columns, BFloat16::from_float(0.25F));
-  const Bf16Matrix matrix{weight.data(), nullptr, columns};
-  Activations activations(tokens, rows, columns);
-  for (auto _ : state) {
-    matmul_bf16(matrix, {0, rows}, activations.rows(), Store::kAssign, activations.scratch());
-  }
-  count_fmas(state, tokens * rows * columns);
+  const ProductSize size(state);
+  const std::vector<BFloat16> weight(size.rows * size.columns, BFloat16::from_float(0.25F));
+  const Bf16Matrix matrix{weight.data(), nullptr, size.columns};
+  time_product(state, size, [&](const Rows& rows, float* scratch) {
+    matmul_bf16(matrix, {0, size.rows}, rows, Store::kAssign, scratch);
+  });
 }
 
 void mxfp4_product(benchmark::State& state) {
-  const auto tokens = static_cast<std::size_t>(state.range(0));
-  const auto rows = static_cast<std::size_t>(state.range(1));
-  const auto columns = static_cast<std::size_t>(state.range(2));
-  const std::vector<std::uint8_t> blocks(rows * columns / 2, 0x29);
-  const std::vector<std::uint8_t> scales(rows * columns / 32, 126);
-  const Mxfp4Matrix matrix{blocks.data(), scales.data(), nullptr, columns};
-  Activations activations(tokens, rows, columns);
-  for (auto _ : state) {
-    matmul_mxfp4(matrix, {0, rows}, activations.rows(), Store::kAssign, activations.scratch());
-  }
-  count_fmas(state, tokens * rows * columns);
+  const ProductSize size(state);
+  const std::vector<std::uint8_t> blocks(size.rows * size.columns / 2, 0x29);
+  const std::vector<std::uint8_t> scales(size.rows * size.columns / 32, 126);
+  const Mxfp4Matrix matrix{blocks.data(), scales.data(), nullptr, size.columns};
+  time_product(state, size, [&](const Rows& rows, float* scratch) {
+    matmul_mxfp4(matrix, {0, size.rows}, rows, Store::kAssign, scratch);
+  });
 }
 
 /// One token of each of `sequences` sequences, behind `context` keys of its own, all KV heads.

@@ -71,9 +71,7 @@ __device__ inline void carry_hidden(const Block& block, int layer, int slot, int
   const int part = fragment_part_bytes(columns);
   const Word* words = block.small.scratch.hidden + slot * columns;
   std::byte* vector = block.hidden_vector(slot);
-  // A thread's pairs lie at the same place of different units.
-  static_assert(2 * kCarriers % kUnitColumns == 0);
-  constexpr int kStride = 2 * kCarriers / kUnitColumns * 64;
+  constexpr int kStride = fragment_stride<kCarriers>();
   int offset = fragment_offset(2 * thread);
 #pragma unroll 1
   for (int begin = 0; 2 * begin < columns; begin += kAtOnce * kCarriers) {

@@ -26,11 +26,13 @@ namespace gossamer::kernels::cuda {
 inline constexpr float kFp4VectorScale = 0x1p100F;
 inline constexpr float kFp4SumScale = 0x1p26F;
 
+inline constexpr int kUnitFragmentBytes = 64;
+
 /// Bytes of one part (rounded, or left out) of a vector in shared memory: for each k32 unit of the
 /// weights 64 bytes, lane t's 16 at 16 t, in the order of operand B. The last 64 bytes move the
 /// second part to other banks than the first.
 __host__ __device__ constexpr int fragment_part_bytes(int columns) {
-  return static_cast<int>(units_per_row(columns)) * 64 + 64;
+  return static_cast<int>(units_per_row(columns)) * kUnitFragmentBytes + 64;
 }
 __host__ __device__ constexpr int fragment_bytes(int columns) {
   return 2 * fragment_part_bytes(columns);
@@ -38,7 +40,15 @@ __host__ __device__ constexpr int fragment_bytes(int columns) {
 
 /// Where elements `column` (even) and column + 1 lie in a part.
 __device__ inline int fragment_offset(int column) {
-  return column / 32 * 64 + column % 8 / 2 * 16 + column % 32 / 16 * 8 + column % 16 / 8 * 4;
+  return column / kUnitColumns * kUnitFragmentBytes + column % 8 / 2 * 16 + column % 32 / 16 * 8 +
+         column % 16 / 8 * 4;
+}
+/// From one pair of a thread to its next, where kThreads threads take the pairs in turn: it lies at
+/// the same place of another unit.
+template <int kThreads>
+__host__ __device__ constexpr int fragment_stride() {
+  static_assert(2 * kThreads % kUnitColumns == 0);
+  return 2 * kThreads / kUnitColumns * kUnitFragmentBytes;
 }
 
 /// Writes two elements of a vector at their offset, both parts.

@@ -32,10 +32,6 @@ __device__ inline float sum_partials(
   return total;
 }
 
-/// From one pair of a thread to its next, which lies at the same place of another unit.
-static_assert(2 * kConsumers % kUnitColumns == 0);
-inline constexpr int kConsumerStride = 2 * kConsumers / kUnitColumns * 64;
-
 /// A thread's pairs of a vector of `columns` in shared memory as operand B. Columns past the end,
 /// up to what the packed weights have, are zeros.
 __device__ inline void store_pairs(
@@ -53,7 +49,7 @@ __device__ inline void store_pairs(
     store_fragment(
         fragments,
         part,
-        offset + i * kConsumerStride,
+        offset + i * fragment_stride<kConsumers>(),
         inside ? pairs[i].x : 0.0F,
         inside ? pairs[i].y : 0.0F
     );
