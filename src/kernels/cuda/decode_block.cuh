@@ -23,6 +23,7 @@ inline constexpr int kMaxOwnTiles = 8;  // of the residual stream, a block's
 
 /// Barriers of a layer's experts, in shared memory, a phase a layer.
 struct ExpertBarriers {
+  std::uint64_t unrouted;                // nobody needs the experts of the layer before
   std::uint64_t routed;                  // the producer has chosen the experts
   std::uint64_t gate_up;                 // the consumers have read the vector of the first products
   std::uint64_t hidden[kDecodeExperts];  // the carriers have brought an expert's hidden vector
@@ -36,6 +37,7 @@ struct SmallShared {
   float rope[kHeadDim];
   float squares[kMaxDecodeLayers + 1];  // of x where each layer begins
   float warp_sums[kConsumers / 32];
+  bool carriers_ready[2][kCarriers / 32];
   float x[kMaxOwnTiles][kPackedRows];  // the rows of the residual stream that this block keeps
   NewToken token;
   DecodeScratch scratch;
@@ -88,6 +90,9 @@ struct Block {
   __device__ FixedPoint* layer_sums_of(int layer) const {
     return small.scratch.sums + layer * layer_sums(shape.num_experts);
   }
+  __device__ unsigned* count_of(int layer, int handoff) const {
+    return small.scratch.counts + layer * kNumHandoffs + handoff;
+  }
   __device__ float* x_middle(int layer) const {
     return small.scratch.x_middle + layer % 2 * shape.hidden;
   }
@@ -100,10 +105,11 @@ struct Block {
 
   __device__ void init_barriers() const {
     ExpertBarriers& barriers = small.barriers;
-    ptx::mbarrier_init(ptx::shared_address(&barriers.routed), 1);
-    ptx::mbarrier_init(ptx::shared_address(&barriers.gate_up), kConsumers / 32);
+    ptx::mbarrier_init(ptx::shared_address(&barriers.unrouted), kConsumers + kCarriers);
+    ptx::mbarrier_init(ptx::shared_address(&barriers.routed), 32);
+    ptx::mbarrier_init(ptx::shared_address(&barriers.gate_up), kConsumers);
     for (std::uint64_t& hidden : barriers.hidden) {
-      ptx::mbarrier_init(ptx::shared_address(&hidden), kCarriers / 32);
+      ptx::mbarrier_init(ptx::shared_address(&hidden), kCarriers);
     }
     ring.init();
   }
@@ -111,14 +117,13 @@ struct Block {
   __device__ int qkv_rows() const { return (shape.num_heads + 2 * shape.num_kv_heads) * kHeadDim; }
 };
 
-/// A warp's arrival, and a warp's wait for the phase of a layer.
-__device__ inline void arrive(std::uint64_t& barrier, int lane) {
-  __syncwarp();
-  if (lane == 0) ptx::mbarrier_arrive(ptx::shared_address(&barrier));
+/// A thread's arrival, and its wait for the phase of a layer. All lanes call them, for what each of
+/// them has written or will read.
+__device__ inline void arrive(std::uint64_t& barrier) {
+  ptx::mbarrier_arrive(ptx::shared_address(&barrier));
 }
-__device__ inline void wait_phase(std::uint64_t& barrier, int layer, int lane) {
-  if (lane == 0) ptx::mbarrier_wait(ptx::shared_address(&barrier), layer & 1);
-  __syncwarp();
+__device__ inline void wait_phase(std::uint64_t& barrier, int layer) {
+  ptx::mbarrier_wait(ptx::shared_address(&barrier), layer & 1);
 }
 
 __device__ inline float reciprocal_rms(float sum_of_squares, const DecodeShape& shape) {

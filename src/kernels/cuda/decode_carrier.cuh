@@ -57,15 +57,30 @@ __device__ inline void prefetch_expert_biases(
 /// the counts from those who count.
 __device__ inline void wait_hidden(const Block& block, int layer, int slot, int thread) {
   if (thread == 0) {
-    const unsigned* count = block.small.scratch.counts + layer * kNumHandoffs + kHidden + slot;
+    const unsigned* count = block.count_of(layer, kHidden + slot);
     while (ptx::load_relaxed(count) < static_cast<unsigned>(gate_up_tiles(block.shape))) {
     }
   }
   ptx::named_barrier(kCarrierBarrier, kCarriers);
 }
 
+/// Whether all carriers are ready. `turn` changes from call to call.
+__device__ inline bool all_ready(const Block& block, int& turn, int thread, bool ready) {
+  bool(&warps)[kCarriers / 32] = block.small.carriers_ready[turn];
+  turn ^= 1;
+  const bool warp_ready = __all_sync(0xFFFFFFFFU, ready) != 0;
+  if (thread % 32 == 0) warps[thread / 32] = warp_ready;
+  ptx::named_barrier(kCarrierBarrier, kCarriers);
+  bool all = true;
+#pragma unroll
+  for (const bool warp : warps) all = all && warp;
+  return all;
+}
+
 /// Brings a slot's hidden vector to shared memory as operand B, when it is there.
-__device__ inline void carry_hidden(const Block& block, int layer, int slot, int thread) {
+__device__ inline void carry_hidden(
+    const Block& block, int layer, int slot, int thread, int& turn
+) {
   constexpr int kAtOnce = 15;  // pairs: one trip through L2 for the released widths
   const int columns = block.shape.intermediate;
   const int part = fragment_part_bytes(columns);
@@ -81,7 +96,7 @@ __device__ inline void carry_hidden(const Block& block, int layer, int slot, int
     // Often it has come while the slot before was carried: asking for its count would be one more
     // trip through a busy L2.
     const bool ready = load_pairs(words, first, kCarriers, columns / 2, tag, pairs);
-    if (!ptx::all_of(kCarrierBarrier, kCarriers, ready)) {
+    if (!all_ready(block, turn, thread, ready)) {
       wait_hidden(block, layer, slot, thread);
       wait_pairs(words, first, kCarriers, columns / 2, tag, pairs);
     }
@@ -101,20 +116,21 @@ __device__ inline void carry_hidden(const Block& block, int layer, int slot, int
 
 __device__ inline void carry(const Block& block) {
   const int thread = static_cast<int>(threadIdx.x) - kFirstCarrier;
-  const int lane = thread % 32;
   const DecodeShape& shape = block.shape;
   ExpertBarriers& barriers = block.small.barriers;
+  int turn = 0;
 #pragma unroll 1
   for (int i = 0; i < shape.num_layers; ++i) {
     const DecodeLayer* layer = block.small.layers + i;
     if (i + 1 < shape.num_layers) prefetch_small(block, layer[1], thread);
-    wait_phase(barriers.routed, i, lane);
+    arrive(barriers.unrouted);
+    wait_phase(barriers.routed, i);
     prefetch_expert_biases(*layer, shape, block.small.route, thread);
 #pragma unroll 1
     for (int slot = 0; slot < kDecodeExperts; ++slot) {
-      if (slot == kDecodeExperts - 1) wait_phase(barriers.gate_up, i, lane);
-      carry_hidden(block, i, slot, thread);
-      arrive(barriers.hidden[slot], lane);
+      if (slot == kDecodeExperts - 1) wait_phase(barriers.gate_up, i);
+      carry_hidden(block, i, slot, thread, turn);
+      arrive(barriers.hidden[slot]);
     }
   }
 }

@@ -32,6 +32,7 @@ class Consumer {
       project_out(i, layer);
       float2 weights[kVectorPairs];
       load_pairs(layer.mlp_norm, weights);
+      arrive(block_.small.barriers.unrouted);
       grid_barrier();
       load_normed_middle(i, weights);
       gate_up(i, layer);
@@ -61,13 +62,13 @@ class Consumer {
   }
 
   /// Tells the others that a tile or more of a vector is written.
-  __device__ void count(int layer, Handoff handoff) const {
-    ptx::add_relaxed(block_.small.scratch.counts + layer * kNumHandoffs + handoff, 1);
+  __device__ void count(int layer, int handoff) const {
+    ptx::add_relaxed(block_.count_of(layer, handoff), 1);
   }
 
   /// Waits until all of a vector has been counted; no consumer is still at what came before.
-  __device__ void wait_count(int layer, Handoff handoff, int target) const {
-    wait_for_count(block_.small.scratch.counts + layer * kNumHandoffs + handoff, target);
+  __device__ void wait_count(int layer, int handoff, int target) const {
+    wait_for_count(block_.count_of(layer, handoff), target);
   }
 
   __device__ const __nv_bfloat16* token_row() const {
@@ -157,22 +158,28 @@ class Consumer {
     return sum_partials(partials, rows, lane_.group, lane_.lane);
   }
 
-  __device__ int thread_of_group() const {
-    return 32 * lane_.warp + lane_.lane;
+  /// Whether this warp finishes the group's tiles: the last one has fewer steps of them.
+  __device__ bool finishes() const {
+    return lane_.warp == kWarpsPerGroup - 1;
   }
-
   /// Whether this lane writes the results of a tile of 8 rows.
   __device__ bool writes() const {
-    return lane_.warp == 0 && lane_.lane < kPackedRows;
+    return finishes() && lane_.lane < kPackedRows;
   }
 
-  /// The group's tiles of a span: visit(tile, chunk).
+  /// The group's tiles of a span: visit(tile, chunk), which passes the group's barrier once. All
+  /// groups pass it equally often, as the tool that looks for races expects of barriers.
   template <class Visit>
   __device__ void for_tiles(const Span& span, int chunks_per_tile, const Visit& visit) {
     const int turn = span.ordinal % kNumGroups;
     const int first = lane_.group - turn + (lane_.group < turn ? kNumGroups : 0);
+    const int rounds = (span.count + kNumGroups - 1) / kNumGroups;
 #pragma unroll 1
-    for (int i = first; i < span.count; i += kNumGroups) {
+    for (int i = first; i < rounds * kNumGroups; i += kNumGroups) {
+      if (i >= span.count) {
+        group_barrier(lane_.group);
+        break;
+      }
       visit(span.first + i * static_cast<int>(gridDim.x), span.chunk + i * chunks_per_tile);
     }
   }
@@ -230,7 +237,6 @@ class Consumer {
         [&](int row, float sum, __nv_bfloat16 bias) {
           const float value = sum + __bfloat162float(bias);
           if (writes()) store_word(block_.small.scratch.qkv + row, value, tag_of(index));
-          if (thread_of_group() == 0) count(index, kQkv);
         }
     );
   }
@@ -252,17 +258,19 @@ class Consumer {
   /// What a row of x after attention needs, and the router's weights for its tile: a warp of the
   /// group has 32 experts, a lane one.
   struct RouterRow {
+    float x;
     __nv_bfloat16 bias;
     __nv_bfloat16 norm;
     std::uint32_t weights[4];  // pairs of the tile's 8 columns
   };
 
   __device__ int router_expert() const {
-    return 32 * lane_.warp + lane_.lane;
+    return 32 * (kWarpsPerGroup - 1 - lane_.warp) + lane_.lane;
   }
 
   __device__ RouterRow router_row(const DecodeLayer& layer, int row) const {
     RouterRow router{};
+    router.x = own_x(row / kPackedRows);  // before any warp writes it
     router.bias = layer.attn_out_bias[row];
     router.norm = layer.mlp_norm[row];
     const int expert = router_expert();
@@ -296,7 +304,7 @@ class Consumer {
     for (int distance = 4; distance > 0; distance /= 2) {
       squares += __shfl_xor_sync(0xFFFFFFFFU, squares, distance);
     }
-    if (lane_.warp == 0 && lane_.lane == 0) {
+    if (finishes() && lane_.lane == 0) {
       atomicAdd(sums + shape_.num_experts, grid.of_square(squares));
     }
     if (router_expert() >= shape_.num_experts) return;
@@ -313,10 +321,10 @@ class Consumer {
   __device__ void project_out(int index, const DecodeLayer& layer) {
     const int columns = shape_.num_heads * kHeadDim;
     float2 attention[kVectorPairs];
-    wait_count(index, kAttention, shape_.num_kv_heads * kAttentionWarps);
     wait_pairs(
         block_.small.scratch.attention, thread_, kConsumers, columns / 2, tag_of(index), attention
     );
+    sync();
     store_pairs(block_.vectors, columns, attention);
     sync();
     const FixedPointGrid grid = grid_of(block_.small.squares[index], shape_);
@@ -327,7 +335,7 @@ class Consumer {
         fragment_part_bytes(columns),
         [&](int row) { return router_row(layer, row); },
         [&](int row, float sum, const RouterRow& router) {
-          const float value = own_x(row / kPackedRows) + __bfloat162float(router.bias) + sum;
+          const float value = router.x + __bfloat162float(router.bias) + sum;
           if (writes()) {
             own_x(row / kPackedRows) = value;
             __stcg(block_.x_middle(index) + row, value);
@@ -366,15 +374,15 @@ class Consumer {
       const std::int64_t expert = block_.small.route.expert[slot];
       const __nv_bfloat16 bias = layer.gate_up_bias[expert * 2 * shape_.intermediate + row];
       const ExpertSums sums = multiply_record_pair(stage, shape_.hidden, fragments, lane_);
-      block_.ring.release(chunk, lane_.lane);
+      block_.ring.release(chunk);
       const float total = reduce(
           kTileRows, lane_.t == 0 ? sums.upper : sums.lower, lane_.g + 8 * lane_.t, lane_.t < 2
       );
-      if (lane_.warp == 0) {
+      if (finishes()) {
         finish_gate_up(index, slot, row, fmaf(total, kFp4SumScale, __bfloat162float(bias)));
       }
     });
-    arrive(block_.small.barriers.gate_up, lane_.lane);
+    arrive(block_.small.barriers.gate_up);
   }
 
   /// SwiGLU of the tile's rows: even ones gate, odd ones are the linear part.
@@ -389,14 +397,14 @@ class Consumer {
           block_.small.scratch.hidden + slot * shape_.intermediate + row / 2, out, tag_of(index)
       );
     }
-    if (lane_.lane == 0) count(index, static_cast<Handoff>(kHidden + slot));
+    if (lane_.lane == 0) count(index, kHidden + slot);
   }
 
   /// Adds what two experts say of this block's rows to them.
   __device__ void down(int index, int first_slot, const DecodeLayer& layer) {
     const int columns = shape_.intermediate;
     const bool last = first_slot + 2 == kDecodeExperts;
-    wait_phase(block_.small.barriers.hidden[first_slot + 1], index, lane_.lane);
+    wait_phase(block_.small.barriers.hidden[first_slot + 1], index);
     const std::byte* fragments = lane_fragments(
         block_.hidden_vector(first_slot),
         fragment_part_bytes(columns),
@@ -416,7 +424,7 @@ class Consumer {
         biases[i] = layer.down_bias[static_cast<std::int64_t>(experts[i]) * shape_.hidden + row];
       }
       const ExpertSums sums = multiply_record_pair(stage, columns, fragments, lane_);
-      block_.ring.release(chunk, lane_.lane);
+      block_.ring.release(chunk);
       const float sum = join_halves(sums.upper * weights[0], sums.lower * weights[1], lane_);
       const float total = reduce(kPackedRows, sum, lane_.g, lane_.t == 0);
       if (writes()) {
@@ -426,7 +434,7 @@ class Consumer {
         own_x(tile) = value;
         if (last) store_word(block_.small.scratch.x + row, value, tag_of(index));
       }
-      if (last && thread_of_group() == 0) count(index, kX);
+      if (last && finishes() && lane_.lane == 0) count(index, kX);
     });
   }
 

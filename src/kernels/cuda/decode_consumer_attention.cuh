@@ -80,7 +80,6 @@ __device__ inline void Consumer::attend(int index, const DecodeLayer& layer) {
   // The cache is there before the queries are.
   CachedBlock cached;
   if (block <= splits.last) cached.load(layer, cell_of(layer, block), lane_.lane);
-  wait_count(index, kQkv, (block_.qkv_rows() + kPackedRows - 1) / kPackedRows);
   load_new_token(head, tag_of(index));
   if (warp < 4) {
     block_.small.token.operands[warp][lane_.lane] =
@@ -107,7 +106,6 @@ __device__ inline void Consumer::attend(int index, const DecodeLayer& layer) {
   }
   sync();
   if (warp < group) merge_head(layer, splits, head, warp, tag_of(index));
-  if (splits.index == 0 && lane_.lane == 0) count(index, kAttention);
   if (splits.index == splits.count - 1) store_key_value(layer);
 }
 

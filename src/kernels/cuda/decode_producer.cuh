@@ -62,6 +62,7 @@ __device__ inline Route route_layer(const Block& block, int layer, int lane) {
     const int expert = lane + 32 * i;
     bias[i] = expert < shape.num_experts ? __bfloat162float(biases[expert]) : 0.0F;
   }
+  wait_phase(block.small.barriers.unrouted, layer);
   while (ptx::load_acquire(block.small.scratch.arrivals) < (layer + 1) * gridDim.x) {
   }
   __syncwarp();
@@ -141,7 +142,7 @@ __device__ inline void produce(const Block& block) {
     __syncwarp();
     const Route chosen = route_layer(block, i, lane);
     if (lane == 0) block.small.route = chosen;
-    arrive(block.small.barriers.routed, lane);
+    arrive(block.small.barriers.routed);
     if (lane == 0) {
       stream_gate_up(block, walk.next(kDecodeExperts * gate_up_tiles(shape), 1), layer, policy);
       stream_down(block, walk, layer, policy);

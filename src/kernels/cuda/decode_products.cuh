@@ -21,11 +21,6 @@
 
 namespace gossamer::kernels::cuda {
 
-// MXFP4 codes become bf16 numbers 2^126 too small, of which the smallest is subnormal. The vector
-// is made 2^100 larger, so that no product is, and the sum 2^26 larger at the end.
-inline constexpr float kFp4VectorScale = 0x1p100F;
-inline constexpr float kFp4SumScale = 0x1p26F;
-
 inline constexpr int kUnitFragmentBytes = 64;
 
 /// Bytes of one part (rounded, or left out) of a vector in shared memory: for each k32 unit of the
@@ -113,7 +108,7 @@ __device__ inline float multiply_dense(
       ptx::mma_bf16(even, upper.x, lower.x, upper.y, lower.y, b.x, b.y);
       ptx::mma_bf16(odd, upper.z, lower.z, upper.w, lower.w, b.z, b.w);
     }
-    ring.release(chunk++, lane.lane);
+    ring.release(chunk++);
   }
   return join_halves(
       even[0] + even[1] + odd[0] + odd[1], even[2] + even[3] + odd[2] + odd[3], lane

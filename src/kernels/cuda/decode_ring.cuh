@@ -112,7 +112,7 @@ class Ring {
   __device__ void init() const {
     for (int stage = 0; stage < kNumStages; ++stage) {
       ptx::mbarrier_init(full_ + 8 * stage, 1);
-      ptx::mbarrier_init(empty_ + 8 * stage, kWarpsPerGroup);
+      ptx::mbarrier_init(empty_ + 8 * stage, kWarpsPerGroup * 32);
     }
     *num_begun_ = 0;
     ptx::fence_mbarrier_init();
@@ -149,10 +149,9 @@ class Ring {
     ptx::mbarrier_wait(full_ + 8 * (chunk % kNumStages), (chunk / kNumStages) & 1);
     return stages_ + (chunk % kNumStages) * kStageBytes;
   }
-  /// Consumer: this warp is done with the chunk.
-  __device__ void release(int chunk, int lane) const {
-    __syncwarp();
-    if (lane == 0) ptx::mbarrier_arrive(empty_ + 8 * (chunk % kNumStages));
+  /// Consumer: this thread is done with the chunk.
+  __device__ void release(int chunk) const {
+    ptx::mbarrier_arrive(empty_ + 8 * (chunk % kNumStages));
   }
 
  private:

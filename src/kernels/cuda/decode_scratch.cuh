@@ -22,7 +22,7 @@ constexpr int layer_sums(int num_experts) {
 }
 
 /// The vectors of a layer whose writers count what they have written.
-enum Handoff { kQkv, kAttention, kX, kHidden, kNumHandoffs = kHidden + kDecodeExperts };
+enum Handoff { kX, kHidden, kNumHandoffs = kHidden + kDecodeExperts };
 
 struct DecodeScratch {
   Word* qkv;           // [(num_heads + 2 * num_kv_heads) * 64], before rotation

@@ -18,12 +18,16 @@ __device__ inline void wait_for_count(const unsigned* count, int target) {
   ptx::named_barrier(kConsumerBarrier, kConsumers);
 }
 
+__device__ inline void group_barrier(int group) {
+  ptx::named_barrier(kFirstGroupBarrier + group, 32 * kWarpsPerGroup);
+}
+
 /// A group's barrier, then the sum of its warps' partial results of row `lane`, in lanes below
 /// `rows`.
 __device__ inline float sum_partials(
     const float (&partials)[kWarpsPerGroup][kTileRows], int rows, int group, int lane
 ) {
-  ptx::named_barrier(kFirstGroupBarrier + group, 32 * kWarpsPerGroup);
+  group_barrier(group);
   float total = 0;
   if (lane < rows) {
 #pragma unroll

@@ -5,9 +5,9 @@
 // the layer that wrote it; who needs a word reads it until the tag is right. No fence, and one trip
 // through L2. The 16 bits of mantissa that are left are what operand B keeps anyway.
 //
-// So that nobody reads whole vectors again and again, which would take L2's bandwidth from the
-// weights, writers count their tiles, and one thread of a block waits for the count. It is a hint:
-// what counts is the tag.
+// Reading a vector again and again takes L2's bandwidth from the weights. So where weights stream
+// meanwhile, writers count their tiles, and one thread of a block waits for the count. It is a
+// hint: what counts is the tag.
 //
 // A word is written once a layer, and read by all who need it before the grid's barrier of the next
 // layer lets anyone write it again.

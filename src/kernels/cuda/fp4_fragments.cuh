@@ -19,6 +19,12 @@ __device__ __forceinline__ void unpack_fp4(std::uint32_t word, std::uint32_t (&p
   pairs[3] = ((word << 2) & 0x80C080C0) | ((word >> 6) & 0x01000100);
 }
 
+/// Or the scale is applied to the sums of a block: the vector is made 2^100 larger, so that no
+/// product is subnormal, and the sum 2^26 larger at the end.
+inline constexpr float kFp4VectorScale = 0x1p100F;
+inline constexpr float kFp4SumScale = 0x1p26F;
+inline constexpr std::uint32_t kFp4VectorScalePair = 0x71807180;  // bf16
+
 /// Whether any of the scale bytes packed in `bytes` may be above 128.
 __device__ __forceinline__ bool has_large_scale(std::uint32_t bytes) {
   return (bytes & 0x80808080) != 0;
