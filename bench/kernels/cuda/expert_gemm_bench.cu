@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <set>
 #include <vector>
@@ -84,18 +85,24 @@ struct Routing {
   }
 };
 
-using Launch = void (*)(const ExpertGemmArgs&, int, const GemmDevice&, cudaStream_t);
-
 /// A kernel and its tiles; none is what is planned.
 struct Kernel {
-  Launch launch = nullptr;
+  std::optional<ExpertKernel> kernel;
   int tile_pairs = 0;
 
+  const char* name() const {
+    constexpr const char* kNames[] = {"ring", "stream", "tiled"};
+    return kernel ? kNames[static_cast<int>(*kernel)] : "planned";
+  }
   void run(const ExpertGemmArgs& args, cudaStream_t stream) const {
-    if (launch == nullptr) {
-      launch_expert_gemm(args, stream);
-    } else {
-      launch(args, tile_pairs, gemm_device(), stream);
+    if (!kernel) return launch_expert_gemm(args, stream);
+    switch (*kernel) {
+      case ExpertKernel::kRing:
+        return launch_expert_gemm_ring(args, gemm_device(), stream);
+      case ExpertKernel::kStream:
+        return launch_expert_gemm_stream(args, gemm_device(), stream);
+      case ExpertKernel::kTiled:
+        return launch_expert_gemm_tiled(args, tile_pairs, gemm_device(), stream);
     }
   }
 };
@@ -128,7 +135,7 @@ void measure(
   const ExpertGroups groups = expert_groups_at(memory.groups, num_pairs, num_experts);
   const double group_us = time_us(10, [&](int, cudaStream_t stream) {
     const GroupByExpertArgs args{memory.ids, groups, num_pairs, num_experts};
-    if (kernel.launch == nullptr) {
+    if (!kernel.kernel) {
       launch_group_by_expert(args, stream);
     } else {
       launch_group_by_expert(args, kernel.tile_pairs, stream);
@@ -169,15 +176,12 @@ void measure(
   });
   const double used = routing.used;
   const double flops = 2.0 * num_pairs * kHidden * kHidden;
-  const char* name = kernel.launch == nullptr                     ? "planned"
-                     : kernel.launch == launch_expert_gemm_stream ? "stream"
-                                                                  : "tiled";
   std::printf(
       "%3d experts %5d tokens %7s %3d group %5.2f us",
       num_experts,
       num_tokens,
-      name,
-      kernel.launch == nullptr ? expert_tile_pairs(num_pairs, num_experts) : kernel.tile_pairs,
+      kernel.name(),
+      !kernel.kernel ? expert_tile_pairs(num_pairs, num_experts) : kernel.tile_pairs,
       group_us
   );
   print(
@@ -199,12 +203,14 @@ void run(bool all) {
     }
     if (!all) continue;
     for (const int num_tokens : {8, 32, 64, 128, 256, 512, 2048, 8192}) {
-      for (const int pairs : {8, 16, 32, 64, 128, 256}) {
+      for (const ExpertKernel kernel : {ExpertKernel::kRing, ExpertKernel::kStream}) {
+        if (!can_run(kernel, kExpertStreamPairs, kHidden, gemm_device())) continue;
+        measure(memory, ceilings, num_tokens, num_experts, {kernel, kExpertStreamPairs});
+      }
+      for (const int pairs : {32, 64, 128, 256}) {
         const int mean = num_tokens * 4 / num_experts;
         if (pairs < mean / 2 || pairs > 16 * mean) continue;
-        const auto launch =
-            pairs <= kMaxExpertStreamPairs ? launch_expert_gemm_stream : launch_expert_gemm_tiled;
-        measure(memory, ceilings, num_tokens, num_experts, {launch, pairs});
+        measure(memory, ceilings, num_tokens, num_experts, {ExpertKernel::kTiled, pairs});
       }
     }
   }

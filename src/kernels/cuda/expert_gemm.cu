@@ -11,8 +11,10 @@ void launch_expert_gemm(const ExpertGemmArgs& args, cudaStream_t stream) {
   if (args.num_pairs == 0) return;
   const GemmDevice device = gemm_device();
   const int tile_pairs = expert_tile_pairs(args.num_pairs, args.num_experts);
-  if (expert_stream_stages(tile_pairs, args.columns, device.shared_bytes_per_block) > 0) {
-    launch_expert_gemm_stream(args, tile_pairs, device, stream);
+  if (can_run(ExpertKernel::kRing, tile_pairs, args.columns, device)) {
+    launch_expert_gemm_ring(args, device, stream);
+  } else if (can_run(ExpertKernel::kStream, tile_pairs, args.columns, device)) {
+    launch_expert_gemm_stream(args, device, stream);
   } else {
     launch_expert_gemm_tiled(args, tile_pairs, device, stream);
   }

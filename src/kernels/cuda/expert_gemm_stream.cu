@@ -1,4 +1,4 @@
-// Products over experts for tiles of at most 16 pairs.
+// Products over experts for tiles of at most 8 pairs.
 //
 // The work is a list of (tile, 16 rows), by tile. A block has a stretch of the list, which its
 // groups take in turn, and keeps its tile's tokens in shared memory. A warp's step is a unit of 64
@@ -22,6 +22,7 @@ namespace gossamer::kernels::cuda {
 namespace {
 
 constexpr int kRows = 16;
+constexpr int kStages = kExpertStreamStages;
 constexpr int kStepBytes = 2 * (kFp4UnitBytes + kFp4ScaleBytes);  // codes of both records, scales
 static_assert(kStepBytes == kExpertStreamStepBytes);
 
@@ -123,19 +124,17 @@ struct TokenTile {
 };
 
 /// The halves of a step have sums of their own, so that fewer mma wait for each other.
-template <int kTokenTiles>
-using StepSums = float[2][kTokenTiles][4];
+using StepSums = float[2][4];
 
 /// Adds the products of a step. `tokens` is this lane's row for ldmatrix, at the step's columns.
-template <int kTokenTiles, bool kLargeScales>
+template <bool kLargeScales>
 __device__ __forceinline__ void multiply_step(
     uint2 upper,
     uint2 lower,
     std::uint32_t upper_scales,
     std::uint32_t lower_scales,
     std::uint32_t tokens,
-    int row_bytes,
-    StepSums<kTokenTiles>& sums
+    StepSums& sums
 ) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
@@ -147,24 +146,16 @@ __device__ __forceinline__ void multiply_step(
     dequantize_fp4<kLargeScales>(
         half == 0 ? lower.x : lower.y, half == 0 ? lower_scales & 0xFF : lower_scales >> 8, c
     );
-#pragma unroll
-    for (int i = 0; i < kTokenTiles; ++i) {
-      std::uint32_t b[4];
-      ptx::load_matrices(b, tokens + half * 64 + i * 8 * row_bytes);
-      ptx::mma_bf16(sums[half][i], a[0], c[0], a[1], c[1], b[0], b[1]);
-      ptx::mma_bf16(sums[half][i], a[2], c[2], a[3], c[3], b[2], b[3]);
-    }
+    std::uint32_t b[4];
+    ptx::load_matrices(b, tokens + half * 64);
+    ptx::mma_bf16(sums[half], a[0], c[0], a[1], c[1], b[0], b[1]);
+    ptx::mma_bf16(sums[half], a[2], c[2], a[3], c[3], b[2], b[3]);
   }
 }
 
 /// Reads a step's weights and adds its products.
-template <int kTokenTiles>
 __device__ __forceinline__ void take_step(
-    const std::byte* weights,
-    std::uint32_t tokens,
-    int row_bytes,
-    int lane,
-    StepSums<kTokenTiles>& sums
+    const std::byte* weights, std::uint32_t tokens, int lane, StepSums& sums
 ) {
   const auto* codes = reinterpret_cast<const uint2*>(weights);
   const auto* scales = reinterpret_cast<const std::uint16_t*>(weights + 2 * kFp4UnitBytes);
@@ -173,13 +164,9 @@ __device__ __forceinline__ void take_step(
   const std::uint32_t upper_scales = scales[lane / 4];
   const std::uint32_t lower_scales = scales[kFp4ScaleBytes / 2 + lane / 4];
   if (__any_sync(0xFFFFFFFF, has_large_scale(upper_scales | lower_scales))) {
-    multiply_step<kTokenTiles, true>(
-        upper, lower, upper_scales, lower_scales, tokens, row_bytes, sums
-    );
+    multiply_step<true>(upper, lower, upper_scales, lower_scales, tokens, sums);
   } else {
-    multiply_step<kTokenTiles, false>(
-        upper, lower, upper_scales, lower_scales, tokens, row_bytes, sums
-    );
+    multiply_step<false>(upper, lower, upper_scales, lower_scales, tokens, sums);
   }
 }
 
@@ -199,12 +186,12 @@ __device__ __forceinline__ void store_row(
   }
 }
 
-template <int kTokenTiles, int kStages, ExpertGemmOutput kOutput>
+template <ExpertGemmOutput kOutput>
 __global__ void __launch_bounds__(kStreamBlockThreads, 1)
     expert_gemm_stream_kernel(ExpertGemmArgs args) {
-  using Sums = StreamSums<kRows, kTokenTiles>;
+  using Sums = StreamSums<kRows, kExpertStreamPairs / 8>;
   extern __shared__ uint4 shared[];  // stages of the warps, sums of the groups, tokens
-  __shared__ std::int32_t pairs[kTokenTiles * 8];
+  __shared__ std::int32_t pairs[kExpertStreamPairs];
   const StreamPlace place;
   const Extents extents(args);
   const std::int64_t num_items = std::int64_t{*args.groups.num_tiles} * extents.row_items;
@@ -233,32 +220,29 @@ __global__ void __launch_bounds__(kStreamBlockThreads, 1)
   for (int tile = begin / extents.row_items; tile * extents.row_items < end; ++tile) {
     const int expert = args.groups.tiles[tile].expert;
     const int tile_end = min(end, (tile + 1) * extents.row_items);
+    // A round of the groups may begin in one tile and end in the next. Who is not in it passes its
+    // group's barrier without: tools that look for races want all to pass equally many.
+    const int begun = (max(begin, tile * extents.row_items) - begin) % kStreamGroups;
+    if (begun != 0 && place.group >= begun) group_sums.pass();
     __syncthreads();
+    if (begun != 0 && place.group < begun) group_sums.pass();
     tokens.load(args, args.groups.tiles[tile]);
     for (; item < tile_end; item += kStreamGroups) {
-      StepSums<kTokenTiles> sums = {};
+      StepSums sums = {};
       for (; step < extents.units; step += kStreamWarps) {
         weights.copy(stages_address + (stage == 0 ? kStages - 1 : stage - 1) * kStepBytes);
         ptx::wait_for_copies<kStages - 1>();
         __syncwarp();
-        take_step<kTokenTiles>(
-            stages + stage * kStepBytes,
-            lane_tokens + step * kFp4UnitColumns * 2,
-            tokens.row_bytes,
-            place.lane,
-            sums
+        take_step(
+            stages + stage * kStepBytes, lane_tokens + step * kFp4UnitColumns * 2, place.lane, sums
         );
         stage = stage == kStages - 1 ? 0 : stage + 1;
       }
       step -= extents.units;
 #pragma unroll
-      for (int i = 0; i < kTokenTiles; ++i) {
-#pragma unroll
-        for (int c = 0; c < 4; ++c) {
-          group_sums.at(
-              place.warp, i * 8 + place.lane % 4 * 2 + c % 2, place.lane / 4 + c / 2 * 8
-          ) = sums[0][i][c] + sums[1][i][c];
-        }
+      for (int c = 0; c < 4; ++c) {
+        group_sums.at(place.warp, place.lane % 4 * 2 + c % 2, place.lane / 4 + c / 2 * 8) =
+            sums[0][c] + sums[1][c];
       }
       const int first_row = (item - tile * extents.row_items) * kRows;
       group_sums.finish(place, [&](int token, int row, float sum) {
@@ -270,14 +254,15 @@ __global__ void __launch_bounds__(kStreamBlockThreads, 1)
   }
 }
 
-template <int kTokenTiles, int kStages>
-void launch(const ExpertGemmArgs& args, const GemmDevice& device, cudaStream_t stream) {
-  const auto kernel =
-      args.output == ExpertGemmOutput::kSwiglu
-          ? expert_gemm_stream_kernel<kTokenTiles, kStages, ExpertGemmOutput::kSwiglu>
-          : expert_gemm_stream_kernel<kTokenTiles, kStages, ExpertGemmOutput::kF32>;
-  const auto shared_bytes =
-      static_cast<int>(expert_stream_shared_bytes(kTokenTiles * 8, kStages, args.columns));
+}  // namespace
+
+void launch_expert_gemm_stream(
+    const ExpertGemmArgs& args, const GemmDevice& device, cudaStream_t stream
+) {
+  const auto kernel = args.output == ExpertGemmOutput::kSwiglu
+                          ? expert_gemm_stream_kernel<ExpertGemmOutput::kSwiglu>
+                          : expert_gemm_stream_kernel<ExpertGemmOutput::kF32>;
+  const auto shared_bytes = static_cast<int>(expert_stream_shared_bytes(args.columns));
   check(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
       "cudaFuncSetAttribute"
@@ -288,21 +273,6 @@ void launch(const ExpertGemmArgs& args, const GemmDevice& device, cudaStream_t s
       static_cast<unsigned>(std::min<std::int64_t>(most_items, device.num_multiprocessors));
   kernel<<<num_blocks, kStreamBlockThreads, shared_bytes, stream>>>(args);
   check(cudaGetLastError(), "expert_gemm_stream_kernel");
-}
-
-}  // namespace
-
-void launch_expert_gemm_stream(
-    const ExpertGemmArgs& args, int tile_pairs, const GemmDevice& device, cudaStream_t stream
-) {
-  const int stages = expert_stream_stages(tile_pairs, args.columns, device.shared_bytes_per_block);
-  if (tile_pairs == 8) {
-    stages == kExpertStreamStages ? launch<1, kExpertStreamStages>(args, device, stream)
-                                  : launch<1, kExpertStreamFewStages>(args, device, stream);
-  } else {
-    stages == kExpertStreamStages ? launch<2, kExpertStreamStages>(args, device, stream)
-                                  : launch<2, kExpertStreamFewStages>(args, device, stream);
-  }
 }
 
 }  // namespace gossamer::kernels::cuda

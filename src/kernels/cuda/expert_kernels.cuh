@@ -6,11 +6,15 @@
 namespace gossamer::kernels::cuda {
 
 // The kernels behind the launchers of expert_groups.cuh and expert_gemm.cuh. `tile_pairs` is the
-// most pairs of a tile, the same for grouping and products: expert_tile_pairs() of the step.
+// most pairs of a tile, the same for grouping and products: expert_tile_pairs() of the step, and
+// kExpertStreamPairs where it is not given.
 
 void launch_group_by_expert(const GroupByExpertArgs& args, int tile_pairs, cudaStream_t stream);
+void launch_expert_gemm_ring(
+    const ExpertGemmArgs& args, const GemmDevice& device, cudaStream_t stream
+);
 void launch_expert_gemm_stream(
-    const ExpertGemmArgs& args, int tile_pairs, const GemmDevice& device, cudaStream_t stream
+    const ExpertGemmArgs& args, const GemmDevice& device, cudaStream_t stream
 );
 void launch_expert_gemm_tiled(
     const ExpertGemmArgs& args, int tile_pairs, const GemmDevice& device, cudaStream_t stream

@@ -20,6 +20,12 @@ GemmDevice gemm_device() {
       ),
       "cudaDeviceGetAttribute"
   );
+  int compute_major = 0;
+  check(
+      cudaDeviceGetAttribute(&compute_major, cudaDevAttrComputeCapabilityMajor, device),
+      "cudaDeviceGetAttribute"
+  );
+  limits.has_bulk_copies = compute_major >= 9;
   return limits;
 }
 

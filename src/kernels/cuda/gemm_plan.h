@@ -8,6 +8,7 @@ namespace gossamer::kernels::cuda {
 struct GemmDevice {
   int num_multiprocessors = 0;
   int shared_bytes_per_block = 0;  // that a block can opt in to
+  bool has_bulk_copies = false;    // sm_90 and newer
 };
 
 struct GemmExtents {

@@ -56,11 +56,16 @@ class StreamSums {
     return memory_[((parity_ * kStreamWarps + warp) * 8 * kTokenTiles + token) * kStride + row];
   }
 
+  /// Waits for all warps of the group.
+  __device__ __forceinline__ void pass() const {
+    ptx::named_barrier(barrier_, kStreamGroupThreads);
+  }
+
   /// Waits for all warps of the group, then calls store(token, row, sum), each thread for at most
   /// kOutputs / kStreamGroupThreads outputs; rows of a token are in consecutive lanes.
   template <class Store>
   __device__ __forceinline__ void finish(const StreamPlace& place, const Store& store) {
-    ptx::named_barrier(barrier_, kStreamGroupThreads);
+    pass();
 #pragma unroll
     for (int i = 0; i < kOutputs; i += kStreamGroupThreads) {
       const int output = i + place.thread;
