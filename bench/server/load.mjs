@@ -164,12 +164,22 @@ async function leftBehind() {
 }
 
 const kGenerated = 'gossamer_generated_tokens_total';
-const before = (await readMetrics(url, headers)).get(kGenerated) ?? 0;
+const generatedSoFar = async () => (await readMetrics(url, headers)).get(kGenerated) ?? 0;
+const before = await generatedSoFar();
 const started = seconds();
-await Promise.all([...Array.from({length: numStreams}, user), hangUpNowAndThen(), watchMemory()]);
+
+/** Tokens a second while all streams are busy: not while the last answers come to their end. */
+async function measureRate() {
+  await sleep(deadline - seconds());
+  return ((await generatedSoFar()) - before) / (seconds() - started);
+}
+
+const [tokensPerSecond] = await Promise.all([
+  measureRate(), ...Array.from({length: numStreams}, user), hangUpNowAndThen(), watchMemory(),
+]);
 const elapsed = seconds() - started;
 const left = await leftBehind();
-const generated = ((await readMetrics(url, headers)).get(kGenerated) ?? 0) - before;
+const generated = (await generatedSoFar()) - before;
 agent.destroy();
 
 const milliseconds = (list, share) => {
@@ -179,7 +189,7 @@ const milliseconds = (list, share) => {
 const report = {
   streams: numStreams, seconds: round(elapsed), requests: result.requests, completed: result.completed,
   hung_up: result.hung_up, busy: result.busy, errors: result.errors.length, first_errors: result.errors.slice(0, 5),
-  tokens: result.tokens, generated_tokens: generated, tokens_per_second: round(generated / elapsed), requests_per_second: round(result.completed / elapsed),
+  tokens: result.tokens, generated_tokens: generated, tokens_per_second: round(tokensPerSecond), requests_per_second: round(result.completed / elapsed),
   ttft_ms: {p50: milliseconds(result.first, 0.5), p99: milliseconds(result.first, 0.99)},
   inter_token_ms: {p50: milliseconds(result.between, 0.5), p99: milliseconds(result.between, 0.99)},
   memory: memory(), left_behind: left,

@@ -207,7 +207,7 @@ std::span<const Output> Engine::step() {
   outputs_.clear();
   if (step.empty()) return {};
   ++num_steps_;
-  commit(step, runner_.run(step));
+  commit(step, runner_.run(step, scheduler_.copies()));
   return outputs_;
 }
 

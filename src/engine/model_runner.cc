@@ -9,7 +9,13 @@ ModelRunner::ModelRunner(model::Transformer transformer, model::KvCache cache, m
   batch_.reserve(size.max_tokens, size.max_sequences, size.max_context);
 }
 
-tensor::View ModelRunner::run(std::span<const ScheduledSequence> step) {
+tensor::View ModelRunner::run(
+    std::span<const ScheduledSequence> step, std::span<const BlockCopy> copies
+) {
+  for (const BlockCopy& copy : copies) {
+    cache_.copy_block(model::LayerType::kFull, copy.from.full, copy.to.full);
+    cache_.copy_block(model::LayerType::kSliding, copy.from.sliding, copy.to.sliding);
+  }
   prepare(step);
   return transformer_.forward(batch_, cache_);
 }

@@ -15,9 +15,9 @@ class ModelRunner {
  public:
   ModelRunner(model::Transformer transformer, model::KvCache cache, model::StepSize size);
 
-  /// The logits of the sequences that want them, in order: F32 [num_wanted, vocab_size], in the
-  /// backend's memory and valid until the next call.
-  tensor::View run(std::span<const ScheduledSequence> step);
+  /// Copies blocks, then computes the step: the logits of the sequences that want them, in order:
+  /// F32 [num_wanted, vocab_size], in the backend's memory and valid until the next call.
+  tensor::View run(std::span<const ScheduledSequence> step, std::span<const BlockCopy> copies);
 
   const model::KvCache& cache() const { return cache_; }
 

@@ -49,22 +49,39 @@ PrefixCache::Key PrefixCache::key_of(
   return key;
 }
 
-int PrefixCache::resume(std::span<const TokenId> tokens, BlockTables& tables) const {
-  if (!enabled_ || tokens.empty()) return 0;
+PrefixStart PrefixCache::resume(std::span<const TokenId> tokens, BlockTables& tables) const {
+  if (!enabled_ || tokens.empty()) return {};
+  const auto before = tokens.first(tokens.size() - 1);  // one is left to compute
   std::vector<BlockId> chain;
   std::size_t length = 0;  // of the longest part of the chain that has a snapshot
   BlockId parent = kNoBlock;
-  for (std::size_t index = 0; index < (tokens.size() - 1) / kBlockSize; ++index) {
+  for (std::size_t index = 0; index < before.size() / kBlockSize; ++index) {
     const auto found = known_.find(key_of(tokens, index, parent));
     if (found == known_.end()) break;
     parent = found->second;
     chain.push_back(parent);
     if (node(parent).snapshot) length = chain.size();
   }
-  if (length == 0) return 0;
+  if (length == 0) return {};
   chain.resize(length);
-  tables.resume(chain, (*node(chain.back()).snapshot)->sliding);
-  return static_cast<int>(length) * kBlockSize;
+  std::vector<BlockId> sliding = (*node(chain.back()).snapshot)->sliding;
+  PrefixStart start;
+  for (BlockId next = node(chain.back()).ahead; next != kNoBlock; next = node(next).ahead) {
+    const auto& known = node(next).key.tokens;
+    const auto rest = before.subspan(chain.size() * kBlockSize);
+    const auto end = std::mismatch(known.begin(), known.end(), rest.begin(), rest.end()).first;
+    start.position = static_cast<int>(end - known.begin());
+    if (end != known.end()) {
+      if (start.position > 0) start.partial = {next, node(next).sliding};
+      break;
+    }
+    start.position = 0;
+    chain.push_back(next);
+    sliding.push_back(node(next).sliding);
+  }
+  start.position += static_cast<int>(chain.size()) * kBlockSize;
+  tables.resume(chain, sliding);
+  return start;
 }
 
 void PrefixCache::publish(std::span<const TokenId> tokens, std::size_t index, BlockTables& tables) {
@@ -86,7 +103,7 @@ void PrefixCache::publish(std::span<const TokenId> tokens, std::size_t index, Bl
   leaves_.emplace(clock_, block);
 }
 
-void PrefixCache::snapshot(int position, const BlockTables& tables) {
+void PrefixCache::snapshot(int position, const BlockTables& tables, int num_known) {
   if (!enabled_ || position < kBlockSize) return;
   GOSSAMER_CHECK(position % kBlockSize == 0);
   const auto end = static_cast<std::size_t>(position / kBlockSize);
@@ -94,7 +111,7 @@ void PrefixCache::snapshot(int position, const BlockTables& tables) {
   GOSSAMER_CHECK(node(last).known);
   if (node(last).snapshot) {
     snapshots_.splice(snapshots_.end(), snapshots_, *node(last).snapshot);
-    return;
+    return remember_ahead(end, tables, static_cast<std::size_t>(num_known));
   }
   const auto begin = static_cast<std::size_t>(first_block_seen(position, sliding_window_));
   const auto window = tables.sliding().subspan(begin, end - begin);
@@ -102,6 +119,37 @@ void PrefixCache::snapshot(int position, const BlockTables& tables) {
   for (const BlockId block : window) sliding_->keep(block);
   snapshots_.push_back({last, {window.begin(), window.end()}});
   node(last).snapshot = std::prev(snapshots_.end());
+  remember_ahead(end, tables, static_cast<std::size_t>(num_known));
+}
+
+void PrefixCache::remember_ahead(
+    std::size_t index, const BlockTables& tables, std::size_t num_known
+) {
+  const std::size_t end = std::min<std::size_t>(num_known, index + kBlocksAhead);
+  for (; index < end && tables.sliding()[index] != kNoBlock; ++index) {
+    const BlockId parent = tables.full()[index - 1];
+    set_ahead(parent, {tables.full()[index], tables.sliding()[index]});
+    if (node(parent).ahead != tables.full()[index]) return;
+  }
+}
+
+void PrefixCache::set_ahead(BlockId parent, BlockPair child) {
+  // One that begins alike serves as well, and what lies behind it is known.
+  const BlockId known = node(parent).ahead;
+  if (known != kNoBlock && node(known).key.tokens[0] == node(child.full).key.tokens[0]) return;
+  drop_ahead(parent);
+  sliding_->keep(child.sliding);
+  node(child.full).sliding = child.sliding;
+  node(parent).ahead = child.full;
+}
+
+void PrefixCache::drop_ahead(BlockId parent) {
+  const BlockId child = node(parent).ahead;
+  if (child == kNoBlock) return;
+  drop_ahead(child);
+  sliding_->forget(node(child).sliding);
+  node(child).sliding = kNoBlock;
+  node(parent).ahead = kNoBlock;
 }
 
 void PrefixCache::use_now(BlockId block) {
@@ -114,7 +162,13 @@ void PrefixCache::use_now(BlockId block) {
 
 void PrefixCache::touch(std::span<const BlockId> full, int num_blocks) {
   if (!enabled_) return;
-  for (const BlockId block : full.first(static_cast<std::size_t>(num_blocks))) use_now(block);
+  BlockId deepest = kNoBlock;
+  for (const BlockId block : full.first(static_cast<std::size_t>(num_blocks))) {
+    use_now(block);
+    if (node(block).snapshot) deepest = block;
+  }
+  if (deepest == kNoBlock) return;
+  snapshots_.splice(snapshots_.end(), snapshots_, *node(deepest).snapshot);
 }
 
 PrefixCache::Leaves::iterator PrefixCache::evict(Leaves::iterator leaf) {
@@ -123,6 +177,7 @@ PrefixCache::Leaves::iterator PrefixCache::evict(Leaves::iterator leaf) {
   Node& evicted = node(block);
   if (evicted.snapshot) evict(*evicted.snapshot);
   const BlockId parent = evicted.key.parent;
+  if (evicted.sliding != kNoBlock) drop_ahead(parent);
   known_.erase(evicted.key);
   evicted = {};
   full_->forget(block);
@@ -132,12 +187,16 @@ PrefixCache::Leaves::iterator PrefixCache::evict(Leaves::iterator leaf) {
 }
 
 void PrefixCache::evict(Snapshots::iterator snapshot) {
+  drop_ahead(snapshot->node);
   for (const BlockId block : snapshot->sliding) sliding_->forget(block);
   node(snapshot->node).snapshot.reset();
   snapshots_.erase(snapshot);
 }
 
 bool PrefixCache::has_idle_block(const Snapshot& snapshot) const {
+  for (BlockId next = node(snapshot.node).ahead; next != kNoBlock; next = node(next).ahead) {
+    if (!sliding_->in_use(node(next).sliding)) return true;
+  }
   return std::any_of(snapshot.sliding.begin(), snapshot.sliding.end(), [this](BlockId block) {
     return !sliding_->in_use(block);
   });

@@ -34,19 +34,28 @@ bool Scheduler::has_room_for(const Sequence& sequence, const BlockTables& blocks
   return full_->num_free() >= full && sliding_->num_free() >= sliding;
 }
 
-void Scheduler::admit(std::unique_ptr<BlockTables> blocks, int num_computed) {
+void Scheduler::copy_partial(BlockTables& blocks, const PrefixStart& start) {
+  // The source may go now: its bytes are there until the step is computed.
+  cache_->make_room(0, blocks.missing_sliding(start.position));
+  blocks.grow(start.position);
+  const auto index = static_cast<std::size_t>(start.position / kernels::kBlockSize);
+  copies_.push_back({*start.partial, {blocks.full()[index], blocks.sliding()[index]}});
+}
+
+void Scheduler::admit(std::unique_ptr<BlockTables> blocks, const PrefixStart& start) {
   std::unique_ptr<Sequence> sequence = waiting_.take_next();
   cache_->make_room(blocks->missing_full(sequence->length()), 0);
   blocks->grow_full(sequence->length());
+  if (start.partial) copy_partial(*blocks, start);
   sequence->blocks = std::move(blocks);
-  sequence->num_computed = num_computed;
-  sequence->num_published = num_computed / kernels::kBlockSize;
+  sequence->num_computed = start.position;
+  sequence->num_published = start.position / kernels::kBlockSize;
   cache_->touch(sequence->blocks->full(), sequence->num_published);
   if (sequence->age == 0) {
     sequence->age = ++last_age_;
-    sequence->num_cached_tokens = num_computed;
+    sequence->num_cached_tokens = start.position;
     counters_.num_prompt_tokens += static_cast<std::uint64_t>(sequence->num_prompt_tokens);
-    counters_.num_cached_tokens += static_cast<std::uint64_t>(num_computed);
+    counters_.num_cached_tokens += static_cast<std::uint64_t>(start.position);
   }
   const auto place = std::upper_bound(
       running_.begin(),
@@ -63,14 +72,15 @@ void Scheduler::admit_waiting() {
     auto blocks =
         std::make_unique<BlockTables>(*full_, *sliding_, limits_.sliding_window, next.length());
     // Blocks that are resumed from stop being free: they are used first, and then counted.
-    const int num_computed = cache_->resume(next.tokens, *blocks);
+    const PrefixStart start = cache_->resume(next.tokens, *blocks);
     if (!has_room_for(next, *blocks)) return;
-    admit(std::move(blocks), num_computed);
+    admit(std::move(blocks), start);
   }
 }
 
 const std::vector<ScheduledSequence>& Scheduler::schedule() {
   step_.clear();
+  copies_.clear();
   admit_waiting();
   schedule_prefill(limits_.max_batch_tokens - schedule_decode());
   return step_;
@@ -146,14 +156,17 @@ void Scheduler::mark_computed(const ScheduledSequence& part) {
   sequence.num_computed += part.num_new_tokens;
   BlockTables& blocks = *sequence.blocks;
   const int num_filled = sequence.num_computed / kernels::kBlockSize;
+  const bool fills = sequence.num_published < num_filled;
   for (; sequence.num_published < num_filled; ++sequence.num_published) {
     cache_->publish(sequence.tokens, static_cast<std::size_t>(sequence.num_published), blocks);
   }
+  // Also those before, behind which there may be more to remember now.
   const auto& positions = sequence.snapshot_positions;
-  for (auto position = std::upper_bound(positions.begin(), positions.end(), begin);
+  const int after = fills ? begin - PrefixCache::kBlocksAhead * kernels::kBlockSize : begin;
+  for (auto position = std::upper_bound(positions.begin(), positions.end(), after);
        position != positions.end() && *position <= sequence.num_computed;
        ++position) {
-    cache_->snapshot(*position, blocks);
+    cache_->snapshot(*position, blocks, sequence.num_published);
   }
   // From the start of its block: the sequence must be able to resume there.
   blocks.release_passed(block_start(sequence.num_computed));
@@ -161,7 +174,7 @@ void Scheduler::mark_computed(const ScheduledSequence& part) {
 
 void Scheduler::release(Sequence& sequence) {
   cache_->touch(sequence.blocks->full(), sequence.num_published);
-  cache_->snapshot(block_start(sequence.num_computed), *sequence.blocks);
+  cache_->snapshot(block_start(sequence.num_computed), *sequence.blocks, sequence.num_published);
   sequence.blocks.reset();
   sequence.num_computed = 0;
   sequence.num_published = 0;

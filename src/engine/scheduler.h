@@ -19,6 +19,12 @@ struct ScheduledSequence {
   bool wants_logits;
 };
 
+/// The beginning of a block that two sequences share, which the later one takes from the earlier.
+struct BlockCopy {
+  BlockPair from;
+  BlockPair to;
+};
+
 /// The limits a scheduler works in.
 struct SchedulerLimits {
   int max_batch_tokens = 512;  // at least max_sequences
@@ -40,6 +46,9 @@ class Scheduler {
 
   /// The next step, empty when there is nothing to do. Blocks for its tokens are taken.
   const std::vector<ScheduledSequence>& schedule();
+
+  /// What must be copied, in this order, before the step is computed.
+  const std::vector<BlockCopy>& copies() const { return copies_; }
 
   /// Notes that a part of the step was computed: what it filled may now be reused.
   void mark_computed(const ScheduledSequence& part);
@@ -63,7 +72,8 @@ class Scheduler {
  private:
   void admit_waiting();
   bool has_room_for(const Sequence& sequence, const BlockTables& blocks) const;
-  void admit(std::unique_ptr<BlockTables> blocks, int num_computed);
+  void admit(std::unique_ptr<BlockTables> blocks, const PrefixStart& start);
+  void copy_partial(BlockTables& blocks, const PrefixStart& start);
   int schedule_decode();
   void schedule_prefill(int budget);
   int give(Sequence& sequence, int count);
@@ -78,6 +88,7 @@ class Scheduler {
   WaitingQueue waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;  // by age
   std::vector<ScheduledSequence> step_;
+  std::vector<BlockCopy> copies_;      // of the step
   std::vector<Sequence*> prefilling_;  // of the step that is being made
   std::uint64_t last_age_ = 0;
   Counters counters_;

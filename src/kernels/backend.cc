@@ -1,6 +1,7 @@
 #include "kernels/backend.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace gossamer::kernels {
 namespace {
@@ -35,6 +36,10 @@ AttentionBatch host_batch(const StepInputs& inputs, const GroupInputs& group) {
 
 Result<ResidentWeights> Backend::load(const Weights& host, const LoadProgress& /*progress*/) {
   return ResidentWeights{host, {}};
+}
+
+void Backend::copy(View from, MutableView to) {
+  std::memcpy(to.data(), from.data(), from.size_bytes());
 }
 
 Result<double> Backend::measure_read_bandwidth() {

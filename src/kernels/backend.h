@@ -147,6 +147,9 @@ class Backend {
   /// call.
   virtual View read(View from) { return from; }
 
+  /// The bytes of `from` to `to`, which has as many, in the memory that the operations use.
+  virtual void copy(View from, MutableView to);
+
   /// Waits until every operation is complete.
   virtual void synchronize() {}
 

@@ -39,6 +39,7 @@ class ProfilingBackend final : public Backend {
   std::optional<std::uint64_t> free_memory_bytes() const override;
   Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress) override;
   View read(View from) override { return inner_->read(from); }
+  void copy(View from, MutableView to) override { inner_->copy(from, to); }
   void synchronize() override { inner_->synchronize(); }
   ThreadPool& host_threads() override { return inner_->host_threads(); }
   int preferred_step_tokens() const override { return inner_->preferred_step_tokens(); }

@@ -23,12 +23,16 @@ struct KvCacheSize {
 /// Keys and values of all layers. Which block belongs to which sequence is the engine's business.
 class KvCache {
  public:
-  /// Reserves the memory. On hosts it is paid for as blocks are first used, or by commit().
+  /// Reserves the memory, of a backend that must outlive the cache. On hosts it is paid for as
+  /// blocks are first used, or by commit().
   static Result<KvCache> create(const Config& config, kernels::Backend& backend, KvCacheSize size);
 
   /// Takes the memory of all blocks, a piece at a time, until told to stop. A thread of its own may
   /// do so while others use the cache.
   void commit(const std::stop_token& stop) const;
+
+  /// Copies the keys and values of a block, in every layer of its group.
+  void copy_block(LayerType group, kernels::BlockId from, kernels::BlockId to) const;
 
   kernels::KvLayer layer(int index) const { return layers_[static_cast<std::size_t>(index)]; }
   std::span<const kernels::KvLayer> layers() const { return layers_; }
@@ -41,6 +45,8 @@ class KvCache {
   KvCache() = default;
 
   KvCacheSize size_;
+  kernels::Backend* backend_ = nullptr;
+  std::vector<LayerType> groups_;  // of the layers
   std::vector<std::unique_ptr<tensor::Buffer>> buffers_;
   std::vector<kernels::KvLayer> layers_;
 };

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -29,10 +30,13 @@ class PrefixCacheTest : public testing::Test {
     return tokens;
   }
 
-  /// Computes a sequence as the scheduler does, with snapshots at `positions`.
-  std::unique_ptr<BlockTables> compute(const Tokens& text, const std::vector<int>& positions) {
+  /// Computes a sequence as the scheduler does, with snapshots at `positions`, and of the blocks
+  /// behind them as far as `num_known`.
+  std::unique_ptr<BlockTables> compute(
+      const Tokens& text, const std::vector<int>& positions, int num_known = 0
+  ) {
     auto blocks = tables();
-    const int begin = cache_.resume(text, *blocks);
+    const int begin = cache_.resume(text, *blocks).position;
     const int length = static_cast<int>(text.size());
     cache_.make_room(blocks->missing_full(length), blocks->missing_sliding(length));
     blocks->grow(length);
@@ -40,13 +44,13 @@ class PrefixCacheTest : public testing::Test {
     for (int block = begin / kBlockSize; block < length / kBlockSize; ++block) {
       cache_.publish(text, static_cast<std::size_t>(block), *blocks);
     }
-    for (const int position : positions) cache_.snapshot(position, *blocks);
+    for (const int position : positions) cache_.snapshot(position, *blocks, num_known);
     return blocks;
   }
 
   int resumed(const Tokens& text) {
     auto blocks = tables();
-    return cache_.resume(text, *blocks);
+    return cache_.resume(text, *blocks).position;
   }
 
   BlockPool full_{12};
@@ -154,10 +158,83 @@ TEST_F(PrefixCacheTest, SnapshotsGoOldestFirstWhenTheWindowsBlocksAreNeeded) {
 TEST_F(PrefixCacheTest, ASnapshotNeedsTheWholeWindow) {
   auto blocks = compute(tokens(64, 1, 1), {});
   blocks->release_passed(64);
-  cache_.snapshot(48, *blocks);
+  cache_.snapshot(48, *blocks, 0);
   EXPECT_EQ(cache_.num_snapshots(), 0);
-  cache_.snapshot(64, *blocks);
+  cache_.snapshot(64, *blocks, 0);
   EXPECT_EQ(cache_.num_snapshots(), 1);
+}
+
+TEST_F(PrefixCacheTest, ResumesInsideABlockThatBeginsAlike) {
+  const auto first = compute(tokens(64, 1, 2), {32}, 4);
+  Tokens text = tokens(70, 1, 1);
+  std::fill(text.begin() + 52, text.end(), 3);
+  const auto second = tables();
+  const PrefixStart start = cache_.resume(text, *second);
+  EXPECT_EQ(start.position, 52);
+  ASSERT_TRUE(start.partial);
+  EXPECT_EQ(start.partial->full, first->full()[3]);
+  EXPECT_EQ(start.partial->sliding, first->sliding()[3]);
+  EXPECT_THAT(second->full(), testing::ElementsAreArray(first->full().first(3)));
+  EXPECT_EQ(second->sliding()[2], first->sliding()[2]);
+}
+
+TEST_F(PrefixCacheTest, ABlockThatBeginsOtherwiseIsNoStart) {
+  compute(tokens(64, 1, 2), {32}, 3);
+  Tokens text = tokens(70, 1, 1);
+  text[48] = 3;
+  auto blocks = tables();
+  const PrefixStart start = cache_.resume(text, *blocks);
+  EXPECT_EQ(start.position, 48);
+  EXPECT_FALSE(start.partial);
+  text[32] = 3;
+  blocks = tables();
+  EXPECT_EQ(cache_.resume(text, *blocks).position, 32);
+}
+
+TEST_F(PrefixCacheTest, BlocksAheadLeaveATokenToCompute) {
+  compute(tokens(64, 1, 1), {32}, 4);
+  EXPECT_EQ(resumed(tokens(65, 1, 1)), 64);
+  EXPECT_EQ(resumed(tokens(64, 1, 1)), 63);
+  EXPECT_EQ(resumed(tokens(49, 1, 1)), 48);
+  EXPECT_EQ(resumed(tokens(48, 1, 1)), 47);
+}
+
+TEST_F(PrefixCacheTest, OnlyAFewBlocksAheadAreRemembered) {
+  compute(tokens(96, 1, 1), {16}, 6);
+  EXPECT_EQ(resumed(tokens(97, 1, 1)), 48);
+}
+
+TEST_F(PrefixCacheTest, BlocksAheadStayUntilOthersBeginOtherwise) {
+  const auto first = compute(tokens(64, 1, 2), {32}, 4);
+  Tokens alike = tokens(64, 1, 1);
+  std::fill(alike.begin() + 40, alike.end(), 3);
+  compute(alike, {32}, 4);
+  EXPECT_EQ(resumed(alike), 40);
+  EXPECT_EQ(resumed(tokens(65, 1, 1)), 63);
+  Tokens other = tokens(64, 1, 1);
+  std::fill(other.begin() + 32, other.end(), 3);
+  compute(other, {32}, 4);
+  EXPECT_EQ(resumed(other), 63);
+  EXPECT_EQ(resumed(tokens(64, 1, 2)), 32);
+  EXPECT_EQ(sliding_.num_empty(), 12 - 6);  // `first` still uses its own
+}
+
+TEST_F(PrefixCacheTest, BlocksAheadGoWithTheirSnapshot) {
+  compute(tokens(64, 1, 1), {32}, 4);
+  EXPECT_EQ(sliding_.num_free(), 12);
+  EXPECT_EQ(sliding_.num_empty(), 12 - 4);
+  cache_.make_room(0, 9);
+  EXPECT_EQ(sliding_.num_empty(), 12);
+  EXPECT_EQ(resumed(tokens(64, 1, 1)), 0);
+}
+
+TEST_F(PrefixCacheTest, BlocksAheadGoWithTheirTokens) {
+  compute(tokens(64, 1, 1), {32}, 4);
+  cache_.make_room(9, 0);
+  EXPECT_EQ(sliding_.num_empty(), 12 - 3);
+  EXPECT_EQ(resumed(tokens(65, 1, 1)), 48);
+  cache_.make_room(12, 0);
+  EXPECT_EQ(sliding_.num_empty(), 12);
 }
 
 TEST_F(PrefixCacheTest, ADisabledCacheRemembersNothing) {
@@ -166,9 +243,9 @@ TEST_F(PrefixCacheTest, ADisabledCacheRemembersNothing) {
   auto blocks = tables();
   blocks->grow(64);
   disabled.publish(text, 0, *blocks);
-  disabled.snapshot(16, *blocks);
+  disabled.snapshot(16, *blocks, 1);
   blocks = tables();
-  EXPECT_EQ(disabled.resume(text, *blocks), 0);
+  EXPECT_EQ(disabled.resume(text, *blocks).position, 0);
   EXPECT_EQ(full_.num_empty(), 12);
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "tests/engine/tiny_model.h"
@@ -42,6 +43,25 @@ TEST(PrefixReuseTest, HitsChangeNoToken) {
   }
   EXPECT_GT(warm->status().num_cached_tokens, 1500U);
   EXPECT_EQ(cold->status().num_cached_tokens, 0U);
+}
+
+TEST(PrefixReuseTest, PromptsThatPartInsideABlockShareItsBeginning) {
+  TinyModel model;
+  const auto cold = model.make({.context_length = 512});
+  const auto warm = model.make({.context_length = 512, .num_snapshots = 16});
+  const Tokens common = some_tokens(150, 1);
+  std::uint64_t cached = 0;
+  for (const int length : {150, 103, 97, 110, 127, 128, 129, 103}) {
+    const auto count = static_cast<std::ptrdiff_t>(length);
+    const Tokens part(common.begin(), common.begin() + count);
+    Request request = greedy(joined(part, some_tokens(30, static_cast<TokenId>(length))), 20);
+    request.reuse_positions = {100, 116};
+    EXPECT_EQ(run_alone(*warm, request), run_alone(*cold, request)) << length;
+    const std::uint64_t all = warm->status().num_cached_tokens;
+    const int least = length < 150 ? std::min(length, 128) : 0;
+    EXPECT_GE(all - cached, static_cast<std::uint64_t>(least)) << length;
+    cached = all;
+  }
 }
 
 TEST(PrefixReuseTest, TheReleasedWindowResumesToTheSameTokens) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace gossamer::engine {
@@ -37,6 +38,34 @@ class SchedulerTest : public testing::Test {
   Scheduler scheduler_{
       {.max_batch_tokens = 16, .max_sequences = 2, .sliding_window = 32}, full_, sliding_, cache_};
 };
+
+TEST_F(SchedulerTest, CopiesTheBeginningOfABlockThatASequenceShares) {
+  const auto prompt = [this](SequenceId id, int common) {
+    auto next = sequence(id, 40, 50);
+    std::fill_n(next->tokens.begin(), common, TokenId{7});
+    next->snapshot_positions = {16};
+    return next;
+  };
+  scheduler_.add(prompt(1, 40));
+  step();
+  EXPECT_EQ(step(), (Step{{1, 16, false}}));
+  EXPECT_TRUE(scheduler_.remove(1));
+  scheduler_.add(prompt(2, 21));
+  const auto& parts = scheduler_.schedule();
+  ASSERT_EQ(parts.size(), 1U);
+  const Sequence& second = *parts[0].sequence;
+  EXPECT_EQ(second.num_cached_tokens, 21);
+  EXPECT_EQ(parts[0].num_new_tokens, 16);
+  ASSERT_EQ(scheduler_.copies().size(), 1U);
+  const BlockCopy copy = scheduler_.copies()[0];
+  EXPECT_EQ(copy.to.full, second.blocks->full()[1]);
+  EXPECT_EQ(copy.to.sliding, second.blocks->sliding()[1]);
+  EXPECT_NE(copy.from.full, copy.to.full);
+  EXPECT_NE(copy.from.sliding, copy.to.sliding);
+  scheduler_.mark_computed(parts[0]);
+  step();
+  EXPECT_TRUE(scheduler_.copies().empty());
+}
 
 TEST_F(SchedulerTest, CutsALongPromptIntoChunksAndAsksLogitsOfTheLast) {
   scheduler_.add(sequence(1, 40, 50));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/reference/reference_backend.h"
 
@@ -36,6 +38,27 @@ TEST(KvCacheTest, EachLayerHasItsGroupsBlocksInTheBackendsType) {
   EXPECT_EQ(cache->layer(1).values.shape(), (tensor::Shape{5, 8, 16, 64}));
   EXPECT_EQ(cache->layer(2).keys.dtype(), kernels::DType::kF64);
   EXPECT_NE(cache->layer(0).keys.data(), cache->layer(2).keys.data());
+}
+
+TEST(KvCacheTest, ABlockIsCopiedInTheLayersOfItsGroup) {
+  kernels::cpu::CpuBackend cpu(1);
+  const auto cache = KvCache::create(released(3), cpu, {.full_blocks = 3, .sliding_blocks = 3});
+  ASSERT_TRUE(cache.ok());
+  constexpr std::size_t kBlockElements = std::size_t{8} * 16 * 64;
+  for (const kernels::KvLayer& layer : cache->layers()) {
+    for (const tensor::MutableView& all : {layer.keys, layer.values}) {
+      std::fill_n(all.as<float>(), kBlockElements, 1.0F);
+    }
+  }
+  cache->copy_block(LayerType::kSliding, 0, 2);
+  for (int i = 0; i < 3; ++i) {
+    const float expected = i == 1 ? 0.0F : 1.0F;  // layer 1 sees all
+    for (const tensor::MutableView& all : {cache->layer(i).keys, cache->layer(i).values}) {
+      const float* block = all.as<float>() + 2 * kBlockElements;
+      EXPECT_EQ(std::count(block, block + kBlockElements, expected), kBlockElements) << i;
+      EXPECT_EQ(block[-1], 0.0F);
+    }
+  }
 }
 
 TEST(KvCacheTest, WhatNoAddressSpaceHoldsIsAnError) {

@@ -106,6 +106,15 @@ View CudaBackend::read(View from) {
   return read_->view(0, from.dtype(), from.shape());
 }
 
+void CudaBackend::copy(View from, MutableView to) {
+  check(
+      cudaMemcpyAsync(
+          to.data(), from.data(), from.size_bytes(), cudaMemcpyDeviceToDevice, stream()
+      ),
+      "cudaMemcpyAsync"
+  );
+}
+
 void CudaBackend::synchronize() {
   check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize");
 }

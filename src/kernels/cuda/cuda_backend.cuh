@@ -35,6 +35,7 @@ class CudaBackend final : public Backend {
   std::optional<std::uint64_t> free_memory_bytes() const override;
   Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress) override;
   View read(View from) override;
+  void copy(View from, MutableView to) override;
   void synchronize() override;
   int preferred_step_tokens() const override { return 2048; }
   Result<double> measure_read_bandwidth() override;

@@ -50,6 +50,20 @@ TEST_F(CudaBackendTest, MemoryIsZeroedAndMissesAreErrors) {
   EXPECT_TRUE(backend_->allocate(free_bytes / 2).ok());  // the miss left nothing behind
 }
 
+TEST_F(CudaBackendTest, CopiesInsideItsMemory) {
+  const auto buffer = backend_->allocate(256);
+  ASSERT_TRUE(buffer.ok());
+  std::vector<std::byte> bytes(64, std::byte{7});
+  ASSERT_EQ(
+      cudaMemcpy((*buffer)->view(0, DType::kU8, {64}).data(), bytes.data(), 64, cudaMemcpyDefault),
+      cudaSuccess
+  );
+  backend_->copy((*buffer)->view(0, DType::kU8, {64}), (*buffer)->view(128, DType::kU8, {64}));
+  const View read = backend_->read((*buffer)->view(0, DType::kU8, {256}));
+  EXPECT_EQ(std::count(read.data(), read.data() + 256, std::byte{7}), 128);
+  EXPECT_EQ(std::count(read.data() + 128, read.data() + 192, std::byte{7}), 64);
+}
+
 TEST_F(CudaBackendTest, MeasuresItsMemory) {
   const auto rate = backend_->measure_read_bandwidth();
   ASSERT_TRUE(rate.ok()) << rate.error().message;
