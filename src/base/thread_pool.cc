@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/check.h"
 
@@ -42,6 +44,7 @@ struct ThreadPool::Shared {
   std::atomic<std::size_t> next_task{0};
   std::atomic<std::uint64_t> state{0};
   std::atomic<bool> stopping{false};
+  std::exception_ptr failure;  // the loop's first; under the mutex until the loop is over
   // Sleeping workers wait here; a new loop begins under the mutex only.
   std::mutex mutex;
   std::condition_variable wake;
@@ -74,6 +77,13 @@ struct ThreadPool::Shared {
       if (state.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) return true;
     }
     return false;
+  }
+
+  /// Notes what a task has thrown, and hands out no more.
+  void fail(std::exception_ptr thrown) {
+    next_task.store(num_tasks, std::memory_order_relaxed);
+    const std::lock_guard lock(mutex);
+    if (failure == nullptr) failure = std::move(thrown);
   }
 
   void leave() { state.fetch_sub(1, std::memory_order_release); }
@@ -119,13 +129,20 @@ void ThreadPool::run(std::size_t num_tasks, TaskRef task) {
   // Every task is taken. A worker that has not come by now, because another program has its core,
   // is not waited for.
   shared_->close();
+  if (shared_->failure != nullptr) {
+    std::rethrow_exception(std::exchange(shared_->failure, nullptr));
+  }
 }
 
 void ThreadPool::take_tasks(int thread) {
-  for (;;) {
-    const std::size_t task = shared_->next_task.fetch_add(1, std::memory_order_relaxed);
-    if (task >= shared_->num_tasks) return;
-    (*shared_->task)(task, thread);
+  try {
+    for (;;) {
+      const std::size_t task = shared_->next_task.fetch_add(1, std::memory_order_relaxed);
+      if (task >= shared_->num_tasks) return;
+      (*shared_->task)(task, thread);
+    }
+  } catch (...) {
+    shared_->fail(std::current_exception());
   }
 }
 

@@ -44,8 +44,8 @@ class ThreadPool {
   int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls `task(i, thread)` once for every i in [0, num_tasks), with thread in [0, num_threads()),
-  /// and returns when all are done. Tasks are handed out in order, one at a time. Tasks must not
-  /// throw.
+  /// and returns when all are done. Tasks are handed out in order, one at a time. After one has
+  /// thrown, no other begins; the first exception is thrown to the caller when all have ended.
   void run(std::size_t num_tasks, TaskRef task);
 
  private:

@@ -1,7 +1,5 @@
 #include "server/chunk_stream.h"
 
-#include <boost/asio/this_coro.hpp>
-#include <boost/system/system_error.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,17 +33,12 @@ asio::awaitable<void> answer_stream(
     co_await exchange.send(std::move(bytes));
   };
   std::optional<api::ApiError> failure;
-  bool is_stopped = false;
-  try {
-    const auto done = co_await source(output);
-    if (!done.ok()) failure = done.error();
-  } catch (const boost::system::system_error&) {
-    if (!service.is_stopping()) throw;
-    is_stopped = true;
-  }
-  if (is_stopped) {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  auto answer = source(output);
+  const auto done = co_await unless_stopped(service, std::move(answer));
+  if (!done) {
     failure = server_stopping();
+  } else if (!done->ok()) {
+    failure = done->error();
   }
   if (failure && !has_begun) {
     co_await reply_error(service, exchange, *failure);

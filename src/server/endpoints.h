@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "api/chat_completions_request.h"
 #include "api/error.h"
 #include "http/exchange.h"
@@ -23,6 +25,12 @@ api::ApiError server_failed();
 
 /// What was asked is cut off because the server ends.
 api::ApiError server_stopping();
+
+/// Makes an answer; nothing when it was cut off because the server ends. What then remains to be
+/// said is not cut off.
+boost::asio::awaitable<std::optional<api::ApiResult<void>>> unless_stopped(
+    Service& service, boost::asio::awaitable<api::ApiResult<void>> answer
+);
 
 /// Answers with JSON.
 boost::asio::awaitable<void> reply_json(

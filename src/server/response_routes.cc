@@ -92,21 +92,14 @@ asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, 
     std::string bytes = to_sse(events);
     co_await exchange.send(std::move(bytes));
   };
-  const api::ApiError stopping = server_stopping();
-  bool is_stopped = false;
-  try {
-    const auto done = co_await run->run(output);
-    if (!done.ok()) {
-      co_await reply_error(service, exchange, done.error());
-      co_return;
-    }
-  } catch (const boost::system::system_error&) {
-    if (!service.is_stopping()) throw;
-    is_stopped = true;
-  }
-  if (is_stopped) {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  auto answer = run->run(output);
+  const auto done = co_await unless_stopped(service, std::move(answer));
+  if (!done) {
+    const api::ApiError stopping = server_stopping();
     co_await run->fail(stopping, output);
+  } else if (!done->ok()) {
+    co_await reply_error(service, exchange, done->error());
+    co_return;
   }
   co_await exchange.end_stream();
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 #include <utility>
 
@@ -146,6 +147,19 @@ api::ApiError server_failed() {
 
 api::ApiError server_stopping() {
   return {.status = 503, .type = "server_error", .message = "the server is stopping"};
+}
+
+asio::awaitable<std::optional<api::ApiResult<void>>> unless_stopped(
+    Service& service, asio::awaitable<api::ApiResult<void>> answer
+) {
+  std::optional<api::ApiResult<void>> done;
+  try {
+    done = co_await std::move(answer);
+  } catch (const boost::system::system_error&) {
+    if (!service.is_stopping()) throw;
+  }
+  if (!done) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_return done;
 }
 
 asio::awaitable<void> reply_json(http::Exchange& exchange, int status, const api::Json& body) {

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <csignal>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -48,6 +50,24 @@ TEST_P(ThreadPoolSizes, SeesTheWritesOfTheLoopBefore) {
         EXPECT_EQ(values[other], round - 1);
       }
     });
+  }
+}
+
+TEST_P(ThreadPoolSizes, WhatATaskThrowsReachesTheCaller) {
+  ThreadPool pool(GetParam());
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<int> begun{0};
+    const auto loop = [&] {
+      pool.run(1000, [&](std::size_t task, int) {
+        ++begun;
+        if (task == 5 || task == 6) throw std::runtime_error("task " + std::to_string(task));
+      });
+    };
+    EXPECT_THROW(loop(), std::runtime_error);
+    EXPECT_LT(begun, 1000);
+    std::atomic<int> done{0};
+    pool.run(50, [&](std::size_t, int) { ++done; });
+    EXPECT_EQ(done, 50);
   }
 }
 
