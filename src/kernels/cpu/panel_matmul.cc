@@ -16,6 +16,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/panel_matmul.cc"
 #include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 #include "kernels/cpu/product-inl.h"
 // clang-format on
@@ -40,6 +41,13 @@ constexpr std::size_t kTileFloats = kLanes * kTokenTile * kPanelRows;
 constexpr std::size_t kAlignFloats = 16;
 
 static_assert(kPanelColumns % kBlockValues == 0 && kPanelColumns % kLanes == 0);
+
+constexpr std::size_t kLineBytes = 64;
+
+/// Brings the lines of some bytes to the cache.
+HWY_INLINE void bring(const std::uint8_t* from, std::size_t size) {
+  for (std::size_t offset = 0; offset < size; offset += kLineBytes) hwy::Prefetch(from + offset);
+}
 
 /// Columns [begin, end) of at most kPanelRows weight rows.
 struct Panel {
@@ -103,6 +111,12 @@ struct Bf16Panels {
 
   static constexpr std::size_t kPieceColumns = kPieceBytes / sizeof(BFloat16);
 
+  /// Brings columns [begin, end) of a row.
+  HWY_INLINE void bring_row(std::size_t row, std::size_t begin, std::size_t end) const {
+    const auto* from = reinterpret_cast<const std::uint8_t*>(weight + row * columns + begin);
+    bring(from, (end - begin) * sizeof(BFloat16));
+  }
+
   /// Columns [begin, end) of kLanes rows, kPanelRows apart.
   HWY_INLINE void pack(
       const std::size_t (&rows)[kLanes], std::size_t begin, std::size_t end, float* to
@@ -147,6 +161,13 @@ struct Mxfp4Panels {
   std::size_t columns;
 
   static constexpr std::size_t kPieceColumns = kBlockValues;
+
+  HWY_INLINE void bring_row(std::size_t row, std::size_t begin, std::size_t end) const {
+    const std::size_t first = (row * columns + begin) / kBlockValues;
+    const std::size_t count = (end - begin) / kBlockValues;
+    bring(blocks + first * kBlockBytes, count * kBlockBytes);
+    bring(scales + first, count);
+  }
 
   /// As Bf16Panels::pack; columns are positions in split order.
   HWY_INLINE void pack(
@@ -319,11 +340,32 @@ HWY_INLINE std::size_t part_begin(std::size_t size, std::size_t limit, std::size
 constexpr void (*kRunTile[kTokenTile])(const Panel&, const Rows&, const PanelSink&, float*) = {
     run_tile<1>, run_tile<2>, run_tile<3>, run_tile<4>, run_tile<5>, run_tile<6>};
 
-/// At most kPanelRows weight rows times at most kTokenBlock activation rows.
+/// Columns [begin, end) of weight rows that come later. Rows are too short for the hardware to
+/// foresee them.
+template <class Source>
+struct Coming {
+  const Source& source;
+  RowRange rows;
+  std::size_t begin;
+  std::size_t end;
+
+  /// Brings part i of `parts` to the cache.
+  void bring(std::size_t i, std::size_t parts) const {
+    const std::size_t count = rows.end - rows.begin;
+    const std::size_t last = rows.begin + count * (i + 1) / parts;
+    for (std::size_t row = rows.begin + count * i / parts; row < last; ++row) {
+      source.bring_row(row, begin, end);
+    }
+  }
+};
+
+/// At most kPanelRows weight rows times at most kTokenBlock activation rows, which bring the next
+/// panel meanwhile: `next_rows` come after the last columns.
 template <class Source>
 void multiply_panels(
     const Source& source,
     RowRange weight_rows,
+    RowRange next_rows,
     const Rows& rows,
     const PanelSink& sink,
     float* scratch
@@ -337,8 +379,16 @@ void multiply_panels(
     const std::size_t end = std::min(columns, begin + kPanelColumns);
     const Panel panel{weight_rows, begin, end, end == columns, weights};
     pack(source, panel, weights);
+    const std::size_t first = panel.is_last ? 0 : end;
+    const Coming<Source> coming{
+        source,
+        panel.is_last ? next_rows : weight_rows,
+        first,
+        std::min(columns, first + kPanelColumns)};
+    const std::size_t num_tiles = (rows.count + kTokenTile - 1) / kTokenTile;
     std::size_t tile = 0;
     for (std::size_t token = 0; token < rows.count; ++tile) {
+      coming.bring(tile, num_tiles);
       const std::size_t next = part_begin(rows.count, kTokenTile, tile + 1);
       const Rows part{rows.x + token, rows.y + token, next - token};
       kRunTile[part.count - 1](panel, part, sink, sums + tile * stride);
@@ -360,7 +410,8 @@ void multiply(
     const Rows part{rows.x + token, rows.y + token, next - token};
     for (std::size_t row = range.begin; row < range.end; row += kPanelRows) {
       const RowRange weight_rows{row, std::min(range.end, row + kPanelRows)};
-      multiply_panels(source, weight_rows, part, sink, aligned);
+      const RowRange next_rows{weight_rows.end, std::min(range.end, weight_rows.end + kPanelRows)};
+      multiply_panels(source, weight_rows, next_rows, part, sink, aligned);
     }
     token = next;
   }
