@@ -24,7 +24,7 @@ constexpr std::int64_t expert_stream_row_bytes(std::int64_t columns) {
 
 // Weights come through stages of each of the 16 warps; beside them lie the warps' sums.
 inline constexpr int kExpertStreamStages = 8;
-inline constexpr int kExpertStreamStepBytes = 544;
+inline constexpr std::int64_t kExpertStreamStepBytes = 544;
 
 constexpr std::int64_t expert_stream_shared_bytes(std::int64_t columns) {
   constexpr int kWarps = 16;
@@ -44,7 +44,7 @@ inline constexpr int kExpertRingSumBytes =
     2 * kExpertRingGroups * (kExpertRingGroupWarps - 1) * kExpertStreamPairs * 16 * 4;
 
 constexpr std::int64_t expert_ring_shared_bytes(std::int64_t columns) {
-  return kExpertRingStages * 2 * fp4_record_bytes(columns) + kExpertRingSumBytes +
+  return std::int64_t{2} * kExpertRingStages * fp4_record_bytes(columns) + kExpertRingSumBytes +
          kExpertStreamPairs * expert_stream_row_bytes(columns);
 }
 
