@@ -96,14 +96,7 @@ struct Kernel {
   }
   void run(const ExpertGemmArgs& args, cudaStream_t stream) const {
     if (!kernel) return launch_expert_gemm(args, stream);
-    switch (*kernel) {
-      case ExpertKernel::kRing:
-        return launch_expert_gemm_ring(args, gemm_device(), stream);
-      case ExpertKernel::kStream:
-        return launch_expert_gemm_stream(args, gemm_device(), stream);
-      case ExpertKernel::kTiled:
-        return launch_expert_gemm_tiled(args, tile_pairs, gemm_device(), stream);
-    }
+    launch_expert_gemm(*kernel, args, tile_pairs, gemm_device(), stream);
   }
 };
 

@@ -8,13 +8,11 @@
 // block's scale is applied to its sums: exact, and far fewer instructions than to scale weights.
 // Bound by reading the weights, once a tile.
 
-#include <algorithm>
-
+#include "kernels/cuda/expert_items.cuh"
 #include "kernels/cuda/expert_kernels.cuh"
 #include "kernels/cuda/expert_output.cuh"
 #include "kernels/cuda/expert_plan.h"
 #include "kernels/cuda/fp4_fragments.cuh"
-#include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/packed_weights.h"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
 #include "kernels/cuda/ptx/ldmatrix.cuh"
@@ -25,7 +23,6 @@
 namespace gossamer::kernels::cuda {
 namespace {
 
-constexpr int kRows = 16;
 constexpr int kTokenBarrier = 1;  // of all consumers
 
 // The warps of a block: groups of consumers, then the producer.
@@ -36,34 +33,6 @@ constexpr int kGroupThreads = kGroupWarps * 32;
 constexpr int kConsumers = kGroups * kGroupThreads;
 constexpr int kThreads = kConsumers + 32;
 static_assert(kStages == 2 * kGroups, "a stage and a buffer of sums are always of the same group");
-
-/// What every item needs of the shapes.
-struct Extents {
-  int units;      // of 64 columns
-  int row_items;  // of kRows rows
-  int record_bytes;
-  std::int64_t expert_bytes;
-
-  __device__ explicit Extents(const ExpertGemmArgs& args)
-      : units(static_cast<int>(fp4_units_per_row(args.columns))),
-        row_items(args.rows / kRows),
-        record_bytes(static_cast<int>(fp4_record_bytes(args.columns))),
-        expert_bytes(packed_fp4_bytes(args.rows, args.columns)) {}
-
-  __device__ int item_bytes() const { return 2 * record_bytes; }
-};
-
-/// A block's stretch of the list.
-struct Stretch {
-  int begin;
-  int end;
-
-  __device__ Stretch(const ExpertGemmArgs& args, const Extents& extents) {
-    const std::int64_t num_items = std::int64_t{*args.groups.num_tiles} * extents.row_items;
-    begin = static_cast<int>(blockIdx.x * num_items / gridDim.x);
-    end = static_cast<int>((blockIdx.x + 1) * num_items / gridDim.x);
-  }
-};
 
 /// In shared memory.
 struct Barriers {
@@ -88,8 +57,8 @@ struct RingPlace {
 /// Copies the block's items to the ring, one after the other. One thread.
 __device__ void produce(
     const ExpertGemmArgs& args,
-    const Extents& extents,
-    const Stretch& stretch,
+    const ExpertExtents& extents,
+    const ExpertStretch& stretch,
     std::uint32_t stages,
     const Barriers& barriers
 ) {
@@ -202,7 +171,10 @@ template <ExpertGemmOutput kOutput>
 class Consumer {
  public:
   __device__ Consumer(
-      const ExpertGemmArgs& args, const Extents& extents, float4* sums, const std::uint64_t* summed
+      const ExpertGemmArgs& args,
+      const ExpertExtents& extents,
+      float4* sums,
+      const std::uint64_t* summed
   )
       : args_(args), extents_(extents), sums_(sums), summed_(summed) {}
 
@@ -317,7 +289,7 @@ class Consumer {
   }
 
   const ExpertGemmArgs& args_;
-  const Extents& extents_;
+  const ExpertExtents& extents_;
   const std::uint64_t* summed_;  // as sums_: [groups][2]
   float4* sums_;                 // [groups][2][warps of a group - 1][lanes]
   int warp_ = static_cast<int>(threadIdx.x) / 32;
@@ -329,8 +301,8 @@ class Consumer {
 template <ExpertGemmOutput kOutput>
 __device__ void consume(
     const ExpertGemmArgs& args,
-    const Extents& extents,
-    const Stretch& stretch,
+    const ExpertExtents& extents,
+    const ExpertStretch& stretch,
     const std::byte* stages,
     const Barriers& barriers,
     float4* sums,
@@ -351,7 +323,7 @@ __device__ void consume(
           stages + place.stage * extents.item_bytes(),
           tokens,
           pairs.expert,
-          (item - tile * extents.row_items) * kRows,
+          (item - tile * extents.row_items) * kExpertItemRows,
           [&] { ptx::mbarrier_arrive(ptx::shared_address(barriers.empty + place.stage)); }
       );
       place.advance(kGroups);
@@ -373,8 +345,8 @@ __global__ void __launch_bounds__(kThreads, 1) expert_gemm_ring_kernel(ExpertGem
     ptx::fence_mbarrier_init();
   }
   __syncthreads();
-  const Extents extents(args);
-  const Stretch stretch(args, extents);
+  const ExpertExtents extents(args);
+  const ExpertStretch stretch(args, extents);
   if (threadIdx.x >= kConsumers) {
     if (threadIdx.x == kConsumers) {
       produce(args, extents, stretch, ptx::shared_address(shared), barriers);
@@ -397,17 +369,10 @@ void launch_expert_gemm_ring(
   const auto kernel = args.output == ExpertGemmOutput::kSwiglu
                           ? expert_gemm_ring_kernel<ExpertGemmOutput::kSwiglu>
                           : expert_gemm_ring_kernel<ExpertGemmOutput::kF32>;
-  const auto shared_bytes = static_cast<int>(expert_ring_shared_bytes(args.columns));
-  check(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
-      "cudaFuncSetAttribute"
+  const std::int64_t shared_bytes = expert_ring_shared_bytes(args.columns);
+  launch_over_items(
+      kernel, "expert_gemm_ring_kernel", args, kThreads, shared_bytes, device, stream
   );
-  const std::int64_t most_items =
-      max_expert_tiles(args.num_pairs, args.num_experts) * (args.rows / kRows);
-  const auto num_blocks =
-      static_cast<unsigned>(std::min<std::int64_t>(most_items, device.num_multiprocessors));
-  kernel<<<num_blocks, kThreads, shared_bytes, stream>>>(args);
-  check(cudaGetLastError(), "expert_gemm_ring_kernel");
 }
 
 }  // namespace gossamer::kernels::cuda

@@ -5,13 +5,11 @@
 // columns of 16 rows, which it copies to shared memory kStages steps ahead, across rows and tiles.
 // Bound by reading the weights, once a tile, and nearly by unpacking them.
 
-#include <algorithm>
-
+#include "kernels/cuda/expert_items.cuh"
 #include "kernels/cuda/expert_kernels.cuh"
 #include "kernels/cuda/expert_output.cuh"
 #include "kernels/cuda/expert_plan.h"
 #include "kernels/cuda/fp4_fragments.cuh"
-#include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/packed_weights.h"
 #include "kernels/cuda/ptx/cp_async.cuh"
 #include "kernels/cuda/ptx/ldmatrix.cuh"
@@ -21,31 +19,21 @@
 namespace gossamer::kernels::cuda {
 namespace {
 
-constexpr int kRows = 16;
+constexpr int kRows = kExpertItemRows;
 constexpr int kStages = kExpertStreamStages;
 constexpr int kStepBytes = 2 * (kFp4UnitBytes + kFp4ScaleBytes);  // codes of both records, scales
 static_assert(kStepBytes == kExpertStreamStepBytes);
-
-/// What every step needs of the shapes.
-struct Extents {
-  int units;      // of 64 columns
-  int row_items;  // of kRows rows
-  int record_bytes;
-  std::int64_t expert_bytes;
-
-  __device__ explicit Extents(const ExpertGemmArgs& args)
-      : units(static_cast<int>(fp4_units_per_row(args.columns))),
-        row_items(args.rows / kRows),
-        record_bytes(static_cast<int>(fp4_record_bytes(args.columns))),
-        expert_bytes(packed_fp4_bytes(args.rows, args.columns)) {}
-};
 
 /// A warp's weights on their way to shared memory. A lane copies 16 bytes of codes of the upper or
 /// of the lower record, and four lanes' worth of scales follow.
 class WeightStream {
  public:
   __device__ WeightStream(
-      const ExpertGemmArgs& args, const Extents& extents, StreamCursor start, int end, int lane
+      const ExpertGemmArgs& args,
+      const ExpertExtents& extents,
+      StreamCursor start,
+      int end,
+      int lane
   )
       : args_(args),
         extents_(extents),
@@ -83,7 +71,7 @@ class WeightStream {
   }
 
   const ExpertGemmArgs& args_;
-  const Extents& extents_;
+  const ExpertExtents& extents_;
   StreamCursor cursor_;
   int end_;
   int lane_;
@@ -193,10 +181,10 @@ __global__ void __launch_bounds__(kStreamBlockThreads, 1)
   extern __shared__ uint4 shared[];  // stages of the warps, sums of the groups, tokens
   __shared__ std::int32_t pairs[kExpertStreamPairs];
   const StreamPlace place;
-  const Extents extents(args);
-  const std::int64_t num_items = std::int64_t{*args.groups.num_tiles} * extents.row_items;
-  const auto begin = static_cast<int>(blockIdx.x * num_items / gridDim.x);
-  const auto end = static_cast<int>((blockIdx.x + 1) * num_items / gridDim.x);
+  const ExpertExtents extents(args);
+  const ExpertStretch stretch(args, extents);
+  const int begin = stretch.begin;
+  const int end = stretch.end;
 
   auto* const memory = reinterpret_cast<std::byte*>(shared);
   std::byte* const stages = memory + threadIdx.x / 32 * (kStages * kStepBytes);
@@ -262,17 +250,10 @@ void launch_expert_gemm_stream(
   const auto kernel = args.output == ExpertGemmOutput::kSwiglu
                           ? expert_gemm_stream_kernel<ExpertGemmOutput::kSwiglu>
                           : expert_gemm_stream_kernel<ExpertGemmOutput::kF32>;
-  const auto shared_bytes = static_cast<int>(expert_stream_shared_bytes(args.columns));
-  check(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
-      "cudaFuncSetAttribute"
+  const std::int64_t shared_bytes = expert_stream_shared_bytes(args.columns);
+  launch_over_items(
+      kernel, "expert_gemm_stream_kernel", args, kStreamBlockThreads, shared_bytes, device, stream
   );
-  const std::int64_t most_items =
-      max_expert_tiles(args.num_pairs, args.num_experts) * (args.rows / kRows);
-  const auto num_blocks =
-      static_cast<unsigned>(std::min<std::int64_t>(most_items, device.num_multiprocessors));
-  kernel<<<num_blocks, kStreamBlockThreads, shared_bytes, stream>>>(args);
-  check(cudaGetLastError(), "expert_gemm_stream_kernel");
 }
 
 }  // namespace gossamer::kernels::cuda

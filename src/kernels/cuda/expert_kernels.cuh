@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cuda/expert_gemm.cuh"
+#include "kernels/cuda/expert_plan.h"
 #include "kernels/cuda/gemm_plan.h"
 
 namespace gossamer::kernels::cuda {
@@ -18,6 +19,15 @@ void launch_expert_gemm_stream(
 );
 void launch_expert_gemm_tiled(
     const ExpertGemmArgs& args, int tile_pairs, const GemmDevice& device, cudaStream_t stream
+);
+
+/// One of them; it must be one that can_run() on the device.
+void launch_expert_gemm(
+    ExpertKernel kernel,
+    const ExpertGemmArgs& args,
+    int tile_pairs,
+    const GemmDevice& device,
+    cudaStream_t stream
 );
 
 }  // namespace gossamer::kernels::cuda

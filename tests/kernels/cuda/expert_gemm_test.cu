@@ -245,14 +245,7 @@ struct Kernel {
   }
   void run(const ExpertGemmArgs& args) const {
     if (!kernel) return launch_expert_gemm(args, nullptr);
-    switch (*kernel) {
-      case ExpertKernel::kRing:
-        return launch_expert_gemm_ring(args, gemm_device(), nullptr);
-      case ExpertKernel::kStream:
-        return launch_expert_gemm_stream(args, gemm_device(), nullptr);
-      case ExpertKernel::kTiled:
-        return launch_expert_gemm_tiled(args, tile_pairs, gemm_device(), nullptr);
-    }
+    launch_expert_gemm(*kernel, args, tile_pairs, gemm_device(), nullptr);
   }
 };
 
