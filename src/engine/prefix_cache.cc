@@ -65,23 +65,28 @@ PrefixStart PrefixCache::resume(std::span<const TokenId> tokens, BlockTables& ta
   if (length == 0) return {};
   chain.resize(length);
   std::vector<BlockId> sliding = (*node(chain.back()).snapshot)->sliding;
-  PrefixStart start;
+  const PrefixStart start = go_ahead(before, chain, sliding);
+  tables.resume(chain, sliding);
+  return start;
+}
+
+PrefixStart PrefixCache::go_ahead(
+    std::span<const TokenId> before, std::vector<BlockId>& chain, std::vector<BlockId>& sliding
+) const {
   for (BlockId next = node(chain.back()).ahead; next != kNoBlock; next = node(next).ahead) {
     const auto& known = node(next).key.tokens;
     const auto rest = before.subspan(chain.size() * kBlockSize);
     const auto end = std::mismatch(known.begin(), known.end(), rest.begin(), rest.end()).first;
-    start.position = static_cast<int>(end - known.begin());
-    if (end != known.end()) {
-      if (start.position > 0) start.partial = {next, node(next).sliding};
-      break;
+    const auto common = static_cast<int>(end - known.begin());
+    if (common < kBlockSize) {
+      const int position = static_cast<int>(chain.size()) * kBlockSize + common;
+      if (common == 0) return {position, {}};
+      return {position, BlockPair{next, node(next).sliding}};
     }
-    start.position = 0;
     chain.push_back(next);
     sliding.push_back(node(next).sliding);
   }
-  start.position += static_cast<int>(chain.size()) * kBlockSize;
-  tables.resume(chain, sliding);
-  return start;
+  return {static_cast<int>(chain.size()) * kBlockSize, {}};
 }
 
 void PrefixCache::publish(std::span<const TokenId> tokens, std::size_t index, BlockTables& tables) {

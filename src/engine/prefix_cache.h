@@ -104,6 +104,10 @@ class PrefixCache {
   void use_now(BlockId block);
   Leaves::iterator evict(Leaves::iterator leaf);
   void evict(Snapshots::iterator snapshot);
+  /// From the end of a chain on, over the blocks ahead: whole ones join it.
+  PrefixStart go_ahead(
+      std::span<const TokenId> before, std::vector<BlockId>& chain, std::vector<BlockId>& sliding
+  ) const;
   void remember_ahead(std::size_t index, const BlockTables& tables, std::size_t num_known);
   void set_ahead(BlockId parent, BlockPair child);
   void drop_ahead(BlockId parent);
