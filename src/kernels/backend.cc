@@ -1,7 +1,6 @@
 #include "kernels/backend.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace gossamer::kernels {
 namespace {
@@ -39,7 +38,7 @@ Result<ResidentWeights> Backend::load(const Weights& host, const LoadProgress& /
 }
 
 void Backend::copy(View from, MutableView to) {
-  std::memcpy(to.data(), from.data(), from.size_bytes());
+  std::copy_n(from.data(), from.size_bytes(), to.data());
 }
 
 Result<double> Backend::measure_read_bandwidth() {
