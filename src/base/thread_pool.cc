@@ -35,19 +35,41 @@ constexpr std::uint64_t loop_of(std::uint64_t state) {
   return state / kLoop;
 }
 
+/// Tasks that one thread begins with. On cache lines of its own.
+struct alignas(64) Range {
+  std::atomic<std::size_t> next{0};
+  std::size_t end = 0;
+
+  /// The next task, or nothing. Looks before it takes: others come by when they have no more.
+  std::optional<std::size_t> take() {
+    if (next.load(std::memory_order_relaxed) >= end) return std::nullopt;
+    const std::size_t task = next.fetch_add(1, std::memory_order_relaxed);
+    return task < end ? std::optional(task) : std::nullopt;
+  }
+};
+
 }  // namespace
 
 struct ThreadPool::Shared {
+  explicit Shared(int num_threads) : ranges(static_cast<std::size_t>(num_threads)) {}
+
   // Written while no worker is inside, read by those inside only.
   std::optional<TaskRef> task;
-  std::size_t num_tasks = 0;
-  std::atomic<std::size_t> next_task{0};
+  std::vector<Range> ranges;  // one a thread
   std::atomic<std::uint64_t> state{0};
   std::atomic<bool> stopping{false};
   std::exception_ptr failure;  // the loop's first; under the mutex until the loop is over
   // Sleeping workers wait here; a new loop begins under the mutex only.
   std::mutex mutex;
   std::condition_variable wake;
+
+  /// Cuts a loop's tasks into one range for each thread.
+  void deal(std::size_t num_tasks) {
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      ranges[i].next.store(num_tasks * i / ranges.size(), std::memory_order_relaxed);
+      ranges[i].end = num_tasks * (i + 1) / ranges.size();
+    }
+  }
 
   void begin_loop() {
     {
@@ -81,7 +103,7 @@ struct ThreadPool::Shared {
 
   /// Notes what a task has thrown, and hands out no more.
   void fail(std::exception_ptr thrown) {
-    next_task.store(num_tasks, std::memory_order_relaxed);
+    for (Range& range : ranges) range.next.store(range.end, std::memory_order_relaxed);
     const std::lock_guard lock(mutex);
     if (failure == nullptr) failure = std::move(thrown);
   }
@@ -102,7 +124,7 @@ struct ThreadPool::Shared {
   }
 };
 
-ThreadPool::ThreadPool(int num_threads) : shared_(std::make_unique<Shared>()) {
+ThreadPool::ThreadPool(int num_threads) : shared_(std::make_unique<Shared>(num_threads)) {
   GOSSAMER_CHECK(num_threads >= 1 && static_cast<std::uint64_t>(num_threads) <= kWorkers);
   workers_.reserve(static_cast<std::size_t>(num_threads) - 1);
   for (int thread = 1; thread < num_threads; ++thread) {
@@ -122,8 +144,7 @@ void ThreadPool::run(std::size_t num_tasks, TaskRef task) {
     return;
   }
   shared_->task = task;
-  shared_->num_tasks = num_tasks;
-  shared_->next_task.store(0, std::memory_order_relaxed);
+  shared_->deal(num_tasks);
   shared_->begin_loop();
   take_tasks(0);
   // Every task is taken. A worker that has not come by now, because another program has its core,
@@ -135,11 +156,11 @@ void ThreadPool::run(std::size_t num_tasks, TaskRef task) {
 }
 
 void ThreadPool::take_tasks(int thread) {
+  const std::size_t count = shared_->ranges.size();
   try {
-    for (;;) {
-      const std::size_t task = shared_->next_task.fetch_add(1, std::memory_order_relaxed);
-      if (task >= shared_->num_tasks) return;
-      (*shared_->task)(task, thread);
+    for (std::size_t i = 0; i < count; ++i) {
+      Range& range = shared_->ranges[(static_cast<std::size_t>(thread) + i) % count];
+      while (const auto task = range.take()) (*shared_->task)(*task, thread);
     }
   } catch (...) {
     shared_->fail(std::current_exception());

@@ -44,8 +44,10 @@ class ThreadPool {
   int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls `task(i, thread)` once for every i in [0, num_tasks), with thread in [0, num_threads()),
-  /// and returns when all are done. Tasks are handed out in order, one at a time. After one has
-  /// thrown, no other begins; the first exception is thrown to the caller when all have ended.
+  /// and returns when all are done. Each thread begins with an even share of consecutive tasks,
+  /// always the same for as many tasks, so that loops over the same data find it in their core's
+  /// cache; who is done takes others' tasks, one at a time. After one has thrown, no other begins;
+  /// the first exception is thrown to the caller when all have ended.
   void run(std::size_t num_tasks, TaskRef task);
 
  private:

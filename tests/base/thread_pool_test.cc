@@ -74,6 +74,20 @@ TEST_P(ThreadPoolSizes, WhatATaskThrowsReachesTheCaller) {
   }
 }
 
+TEST(ThreadPoolTest, AThreadBeginsWithItsShare) {
+  ThreadPool pool(2);
+  std::vector<std::size_t> first(2, 100);
+  std::atomic<int> arrived{0};
+  pool.run(10, [&](std::size_t task, int thread) {
+    std::size_t& mine = first[static_cast<std::size_t>(thread)];
+    if (mine != 100) return;
+    mine = task;
+    ++arrived;
+    while (arrived < 2) std::this_thread::yield();  // until both have begun
+  });
+  EXPECT_EQ(first, (std::vector<std::size_t>{0, 5}));
+}
+
 TEST(ThreadPoolTest, ALoopDoesWithoutAWorkerThatIsNotRunning) {
   ThreadPool pool(2);
   std::atomic<int> arrived{0};
