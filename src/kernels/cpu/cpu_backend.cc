@@ -43,6 +43,24 @@ KvCells kv_cells(const KvLayer& kv) {
       static_cast<std::size_t>(shape[3])};
 }
 
+/// Row t of a rotation.
+void rotate_row(View table, MutableView x, std::size_t t) {
+  const auto heads = static_cast<std::size_t>(x.shape()[1]);
+  const auto head_dim = static_cast<std::size_t>(x.shape()[2]);
+  const float* cosines = table.as<float>() + t * head_dim;
+  for (std::size_t head = 0; head < heads; ++head) {
+    float* const row = x.as<float>() + (t * heads + head) * head_dim;
+    rotate_head(cosines, cosines + head_dim / 2, head_dim / 2, row);
+  }
+}
+
+/// Token t's keys and values to their slot.
+void store_row(View k, View v, View slot_mapping, const KvCells& cells, std::size_t t) {
+  const std::size_t stride = cells.num_kv_heads * cells.head_dim;
+  const std::int32_t slot = slot_mapping.as<std::int32_t>()[t];
+  cpu::store_kv(cells, slot, k.as<float>() + t * stride, v.as<float>() + t * stride);
+}
+
 /// The best of `logits`, highest first, ties to the lowest index.
 void select_top(std::span<const float> logits, std::span<std::int32_t> ids) {
   std::size_t count = 0;
@@ -54,6 +72,25 @@ void select_top(std::span<const float> logits, std::span<std::int32_t> ids) {
     for (std::size_t j = count - 1; j > place; --j) ids[j] = ids[j - 1];
     ids[place] = static_cast<std::int32_t>(e);
   }
+}
+
+/// Token t's experts, and the softmax over their logits.
+void route_row(
+    View router_logits, MutableView expert_ids, MutableView expert_weights, std::size_t t
+) {
+  const auto num_experts = static_cast<std::size_t>(router_logits.shape()[1]);
+  const auto per_token = static_cast<std::size_t>(expert_weights.shape()[1]);
+  const std::span<const float> logits(router_logits.as<float>() + t * num_experts, num_experts);
+  const std::span ids(expert_ids.as<std::int32_t>() + t * per_token, per_token);
+  float* weights = expert_weights.as<float>() + t * per_token;
+  select_top(logits, ids);
+  float sum = 0;
+  for (std::size_t j = 0; j < per_token; ++j) {
+    const float best = logits[static_cast<std::size_t>(ids[0])];
+    weights[j] = std::exp(logits[static_cast<std::size_t>(ids[j])] - best);
+    sum += weights[j];
+  }
+  for (std::size_t j = 0; j < per_token; ++j) weights[j] /= sum;
 }
 
 }  // namespace
@@ -192,27 +229,14 @@ void CpuBackend::rope_table(View positions, const Rope& rope, MutableView table)
 }
 
 void CpuBackend::rotate(View table, MutableView x) {
-  const auto heads = static_cast<std::size_t>(x.shape()[1]);
-  const auto head_dim = static_cast<std::size_t>(x.shape()[2]);
   for_rows(x.shape()[0], x.shape()[1] * x.shape()[2], [&](std::size_t t, int) {
-    const float* cosines = table.as<float>() + t * head_dim;
-    for (std::size_t head = 0; head < heads; ++head) {
-      rotate_head(
-          cosines,
-          cosines + head_dim / 2,
-          head_dim / 2,
-          x.as<float>() + (t * heads + head) * head_dim
-      );
-    }
+    rotate_row(table, x, t);
   });
 }
 
 void CpuBackend::store_kv(View k, View v, View slot_mapping, const KvLayer& kv) {
-  const KvCells cells = kv_cells(kv);
-  const std::size_t stride = cells.num_kv_heads * cells.head_dim;
-  const std::int32_t* slots = slot_mapping.as<std::int32_t>();
-  for_rows(k.shape()[0], static_cast<std::int64_t>(stride), [&](std::size_t t, int) {
-    cpu::store_kv(cells, slots[t], k.as<float>() + t * stride, v.as<float>() + t * stride);
+  for_rows(k.shape()[0], k.shape()[1] * k.shape()[2], [&](std::size_t t, int) {
+    store_row(k, v, slot_mapping, kv_cells(kv), t);
   });
 }
 
@@ -224,9 +248,12 @@ void CpuBackend::project_qkv(const QkvArgs& args) {
       Product{args.normed, args.v_proj, args.v},
   };
   multiply(products);
-  rotate(args.rope_table, args.q);
-  rotate(args.rope_table, args.k);
-  store_kv(args.k, args.v, args.slot_mapping, args.kv);
+  const std::int64_t floats = args.q_proj.weight.shape()[0] + 4 * args.k_proj.weight.shape()[0];
+  for_rows(args.x.shape()[0], floats, [&](std::size_t t, int) {
+    rotate_row(args.rope_table, args.q, t);
+    rotate_row(args.rope_table, args.k, t);
+    store_row(args.k, args.v, args.slot_mapping, kv_cells(args.kv), t);
+  });
 }
 
 void CpuBackend::attention(const AttentionArgs& args) {
@@ -269,20 +296,8 @@ void CpuBackend::attention(const AttentionArgs& args) {
 }
 
 void CpuBackend::route(View router_logits, MutableView expert_ids, MutableView expert_weights) {
-  const auto num_experts = static_cast<std::size_t>(router_logits.shape()[1]);
-  const auto per_token = static_cast<std::size_t>(expert_weights.shape()[1]);
   for (std::size_t t = 0; t < static_cast<std::size_t>(router_logits.shape()[0]); ++t) {
-    const std::span<const float> logits(router_logits.as<float>() + t * num_experts, num_experts);
-    const std::span ids(expert_ids.as<std::int32_t>() + t * per_token, per_token);
-    float* weights = expert_weights.as<float>() + t * per_token;
-    select_top(logits, ids);
-    float sum = 0;
-    for (std::size_t j = 0; j < per_token; ++j) {
-      const float best = logits[static_cast<std::size_t>(ids[0])];
-      weights[j] = std::exp(logits[static_cast<std::size_t>(ids[j])] - best);
-      sum += weights[j];
-    }
-    for (std::size_t j = 0; j < per_token; ++j) weights[j] /= sum;
+    route_row(router_logits, expert_ids, expert_weights, t);
   }
 }
 
@@ -307,21 +322,9 @@ void CpuBackend::group_by_expert(
   }
 }
 
-void CpuBackend::expert_linear(View x, View expert_ids, const ExpertLinear& layer, MutableView y) {
-  const std::span<const std::int32_t> ids = host_indices(expert_ids);
+void CpuBackend::multiply_experts(const ExpertLinear& layer) {
   const auto rows = static_cast<std::size_t>(layer.weight.rows());
   const auto columns = static_cast<std::size_t>(layer.weight.columns());
-  const auto x_rows = static_cast<std::size_t>(x.shape()[0]);
-  const std::size_t outputs_per_row = ids.size() / x_rows;
-  for_rows(x.shape()[0], layer.weight.columns(), [&](std::size_t t, int) {
-    split_blocks(x.as<float>() + t * columns, columns, split_x_.data() + t * columns);
-  });
-  group_by_expert(ids, layer.weight.num_matrices());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const auto output = static_cast<std::size_t>(order_[i]);
-    x_rows_[i] = split_x_.data() + output / outputs_per_row * columns;
-    y_rows_[i] = y.as<float>() + output * rows;
-  }
   const std::size_t chunks = num_chunks(rows);
   pool_.run(experts_.size() * chunks, [&](std::size_t task, int thread) {
     const ExpertWork& work = experts_[task / chunks];
@@ -337,6 +340,69 @@ void CpuBackend::expert_linear(View x, View expert_ids, const ExpertLinear& laye
         matrix, chunk_range(task % chunks, rows), pointers, Store::kAssign, thread_scratch(thread)
     );
   });
+}
+
+void CpuBackend::expert_linear(View x, View expert_ids, const ExpertLinear& layer, MutableView y) {
+  const std::span<const std::int32_t> ids = host_indices(expert_ids);
+  const auto rows = static_cast<std::size_t>(layer.weight.rows());
+  const auto columns = static_cast<std::size_t>(layer.weight.columns());
+  const std::size_t outputs_per_row = ids.size() / static_cast<std::size_t>(x.shape()[0]);
+  for_rows(x.shape()[0], layer.weight.columns(), [&](std::size_t t, int) {
+    split_blocks(x.as<float>() + t * columns, columns, split_x_.data() + t * columns);
+  });
+  group_by_expert(ids, layer.weight.num_matrices());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto output = static_cast<std::size_t>(order_[i]);
+    x_rows_[i] = split_x_.data() + output / outputs_per_row * columns;
+    y_rows_[i] = y.as<float>() + output * rows;
+  }
+  multiply_experts(layer);
+}
+
+void CpuBackend::moe(const MoeArgs& args) {
+  const auto hidden = static_cast<std::size_t>(args.x.shape()[1]);
+  const auto size = static_cast<std::size_t>(args.hidden.shape()[1]);
+  choose_experts(args);
+  const std::span<const std::int32_t> ids = host_indices(args.expert_ids);
+  const std::size_t per_token = ids.size() / static_cast<std::size_t>(args.x.shape()[0]);
+  // Between the two products rows are in the experts' order: a thread's part of them is that of
+  // the experts whose weights it multiplies, and mostly in its own cache.
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    x_rows_[i] = split_x_.data() + static_cast<std::size_t>(order_[i]) / per_token * hidden;
+    y_rows_[i] = args.gate_up_out.as<float>() + i * 2 * size;
+  }
+  multiply_experts(args.gate_up);
+  for_rows(args.hidden.shape()[0], args.hidden.shape()[1] * 4, [&](std::size_t i, int) {
+    const auto limit = static_cast<float>(args.swiglu_limit);
+    float* const row = args.hidden.as<float>() + i * size;
+    swiglu_row(args.gate_up_out.as<float>() + i * 2 * size, limit, size, row);
+    split_blocks(row, size, split_x_.data() + i * size);
+  });
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    x_rows_[i] = split_x_.data() + i * size;
+    y_rows_[i] = args.down_out.as<float>() + static_cast<std::size_t>(order_[i]) * hidden;
+  }
+  multiply_experts(args.down);
+  combine_experts(args.down_out, args.expert_weights, args.x);
+}
+
+void CpuBackend::choose_experts(const MoeArgs& args) {
+  const auto hidden = static_cast<std::size_t>(args.x.shape()[1]);
+  const auto num_experts = static_cast<std::size_t>(args.router.weight.shape()[0]);
+  const Bf16Matrix router{args.router.weight.as<BFloat16>(), bias_data(args.router.bias), hidden};
+  const std::int64_t floats = args.router.weight.shape().num_elements() / 4;
+  for_rows(args.x.shape()[0], floats, [&](std::size_t t, int thread) {
+    float* const row = args.normed.as<float>() + t * hidden;
+    rms_norm_row(
+        args.x.as<float>() + t * hidden, args.norm.as<BFloat16>(), args.rms_norm_eps, hidden, row
+    );
+    const float* const x = row;
+    float* const logits = args.router_logits.as<float>() + t * num_experts;
+    matmul_bf16(router, {0, num_experts}, {&x, &logits, 1}, Store::kAssign, thread_scratch(thread));
+    route_row(args.router_logits, args.expert_ids, args.expert_weights, t);
+    split_blocks(row, hidden, split_x_.data() + t * hidden);
+  });
+  group_by_expert(host_indices(args.expert_ids), args.gate_up.weight.num_matrices());
 }
 
 void CpuBackend::swiglu(View x, double limit, MutableView y) {

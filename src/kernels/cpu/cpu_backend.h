@@ -42,9 +42,11 @@ class CpuBackend : public Backend {
   void gather_rows(View x, View rows, MutableView out) override;
   void unembed(View x, View unembedding, MutableView logits) override;
 
-  // Overrides: one parallel loop instead of three; the residual added where the product is stored.
+  // Overrides: fewer parallel loops, what a token needs in one of them; the residual added where
+  // the product is stored; the experts' rows in the experts' order.
   void project_qkv(const QkvArgs& args) override;
   void linear_add(View y, const Linear& layer, MutableView scratch, MutableView x) override;
+  void moe(const MoeArgs& args) override;
 
  private:
   /// One product of a group that runs as a single parallel loop.
@@ -68,6 +70,10 @@ class CpuBackend : public Backend {
   };
 
   void multiply(std::span<const Product> products);
+  /// Norms, routes and groups; the normed rows are in split_x_ too.
+  void choose_experts(const MoeArgs& args);
+  /// The products of experts_ with x_rows_ to y_rows_, which are in their order.
+  void multiply_experts(const ExpertLinear& layer);
   void group_by_expert(std::span<const std::int32_t> expert_ids, std::int64_t num_experts);
   void for_rows(std::int64_t rows, std::int64_t floats_per_row, TaskRef row);
   float* thread_scratch(int thread);

@@ -341,34 +341,54 @@ TEST_P(CpuBackendTest, AttentionMatchesOverShapesWindowsAndRaggedBatches) {
   }
 }
 
+/// A layer's experts over random weights.
+struct MoeLayer {
+  MoeLayer(RandomTensors& random, std::int64_t hidden, std::int64_t intermediate)
+      : norm(random.bf16({hidden}, 1)),
+        router(random.linear(16, hidden)),
+        gate_up(random.experts(16, 2 * intermediate, hidden)),
+        down(random.experts(16, hidden, intermediate)) {}
+
+  /// With 4 experts a token, and scratch of the dtype.
+  MoeArgs args(RandomTensors& random, DType dtype, MutableView x) const {
+    const std::int64_t tokens = x.shape()[0];
+    const std::int64_t intermediate = gate_up.weight.rows() / 2;
+    return {
+        .x = x,
+        .norm = norm,
+        .rms_norm_eps = 1e-5,
+        .router = router,
+        .gate_up = gate_up,
+        .down = down,
+        .swiglu_limit = 7,
+        .normed = random.make(dtype, x.shape()),
+        .router_logits = random.make(dtype, {tokens, 16}),
+        .expert_ids = random.make(DType::kI32, {tokens * 4}),
+        .expert_weights = random.make(dtype, {tokens, 4}),
+        .gate_up_out = random.make(dtype, {tokens * 4, 2 * intermediate}),
+        .hidden = random.make(dtype, {tokens * 4, intermediate}),
+        .down_out = random.make(dtype, {tokens * 4, x.shape()[1]})};
+  }
+
+  View norm;
+  Linear router;
+  ExpertLinear gate_up;
+  ExpertLinear down;
+};
+
 TEST_P(CpuBackendTest, MoeMatchesTheReferenceComposition) {
-  const std::int64_t tokens = 9;
-  const Linear router = random_.linear(16, 320);
-  const ExpertLinear gate_up = random_.experts(16, 192, 320);
-  const ExpertLinear down = random_.experts(16, 320, 96);
-  const View norm = random_.bf16({320}, 1);
-  const auto [x64, x32] = random_.activations({tokens, 320}, 1);
-  const auto run = [&](Backend& backend, DType dtype, MutableView x) {
-    backend.moe(
-        {.x = x,
-         .norm = norm,
-         .rms_norm_eps = 1e-5,
-         .router = router,
-         .gate_up = gate_up,
-         .down = down,
-         .swiglu_limit = 7,
-         .normed = random_.make(dtype, {tokens, 320}),
-         .router_logits = random_.make(dtype, {tokens, 16}),
-         .expert_ids = random_.make(DType::kI32, {tokens * 4}),
-         .expert_weights = random_.make(dtype, {tokens, 4}),
-         .gate_up_out = random_.make(dtype, {tokens * 4, 192}),
-         .hidden = random_.make(dtype, {tokens * 4, 96}),
-         .down_out = random_.make(dtype, {tokens * 4, 320})}
-    );
-  };
-  run(*backend_, DType::kF32, x32);
-  run(reference_, DType::kF64, x64);
-  EXPECT_LE(relative_error(x32, x64), kProductTolerance * 4);
+  const MoeLayer layer(random_, 320, 96);
+  for (const std::int64_t tokens : {1, 9, 64}) {
+    const auto [x64, x32] = random_.activations({tokens, 320}, 1);
+    const MutableView composed = random_.make(DType::kF32, x32.shape());
+    std::copy_n(x32.data(), x32.size_bytes(), composed.data());
+    backend_->moe(layer.args(random_, DType::kF32, x32));
+    reference_.moe(layer.args(random_, DType::kF64, x64));
+    EXPECT_LE(relative_error(x32, x64), kProductTolerance * 4) << tokens;
+    // The override may not change a bit.
+    backend_->Backend::moe(layer.args(random_, DType::kF32, composed));
+    EXPECT_EQ(relative_error(x32, composed), 0) << tokens;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
