@@ -174,21 +174,51 @@ struct Mxfp4Panels {
       const std::size_t (&rows)[kLanes], std::size_t begin, std::size_t end, float* to
   ) const {
     const std::uint8_t* from[kLanes];
-    std::size_t first[kLanes];
+    const std::uint8_t* from_scales[kLanes];
     for (std::size_t r = 0; r < kLanes; ++r) {
-      first[r] = (rows[r] * columns + begin) / kBlockValues;
-      from[r] = blocks + first[r] * kBlockBytes;
+      const std::size_t first = (rows[r] * columns + begin) / kBlockValues;
+      from[r] = blocks + first * kBlockBytes;
+      from_scales[r] = scales + first;
     }
-    for (std::size_t i = 0; i < (end - begin) / kBlockValues; ++i) {
-      HWY_ALIGN float factors[kLanes];
-      for (std::size_t r = 0; r < kLanes; ++r) factors[r] = scale_of(scales[first[r] + i]);
-      VU words[4];
-      load_words(from, i * kBlockBytes, words);
-      unpack(words, hn::Load(D(), factors), to + i * kBlockValues * kPanelRows);
+    const std::size_t num_blocks = (end - begin) / kBlockValues;
+    for (std::size_t block = 0; block < num_blocks; block += kScalesAtOnce) {
+      const std::size_t count = std::min(kScalesAtOnce, num_blocks - block);
+      const VU bytes = load_scales(from_scales, block, count);
+      for (std::size_t i = 0; i < count; ++i) {
+        VU words[4];
+        load_words(from, (block + i) * kBlockBytes, words);
+        unpack(words, nth_scale(bytes, i), to + (block + i) * kBlockValues * kPanelRows);
+      }
     }
   }
 
  private:
+  static constexpr std::size_t kScalesAtOnce = sizeof(std::uint32_t);
+
+  /// Scale bytes of `count` blocks from `block` on, a word a row. Once for several blocks: a vector
+  /// waits until what it is made of has left the store buffer.
+  static HWY_INLINE VU
+  load_scales(const std::uint8_t* const* rows, std::size_t block, std::size_t count) {
+    HWY_ALIGN std::uint32_t words[kLanes] = {};
+    for (std::size_t r = 0; r < kLanes; ++r) {
+      if (count == kScalesAtOnce) {
+        hwy::CopyBytes<kScalesAtOnce>(rows[r] + block, words + r);
+      } else {
+        std::copy_n(rows[r] + block, count, reinterpret_cast<std::uint8_t*>(words + r));
+      }
+    }
+    return hn::Load(DU(), words);
+  }
+
+  /// As scale_of, for byte i of each word.
+  static HWY_INLINE V nth_scale(VU words, std::size_t i) {
+    const DU d;
+    const VU byte = hn::And(hn::ShiftRightSame(words, static_cast<int>(8 * i)), hn::Set(d, 0xFFU));
+    const VU bits =
+        hn::IfThenElse(hn::Eq(byte, hn::Zero(d)), hn::Set(d, 0x00400000U), hn::ShiftLeft<23>(byte));
+    return hn::BitCast(D(), bits);
+  }
+
 #if HWY_TARGET == HWY_SCALAR
   static HWY_INLINE void unpack(const VU (&words)[4], V scale, float* HWY_RESTRICT to) {
     for (std::size_t k = 0; k < kBlockBytes; ++k) {
@@ -201,9 +231,11 @@ struct Mxfp4Panels {
     }
   }
 #else
+  using D8 = hn::Repartition<std::uint8_t, D>;
+
   static HWY_INLINE void unpack(const VU (&words)[4], V scale, float* HWY_RESTRICT to) {
-    const hn::Repartition<std::int8_t, D> d8;
-    const auto table = hn::LoadDup128(d8, kDoubledCodes);
+    const D8 d8;
+    const auto table = hn::LoadDup128(d8, kRaisedCodes);
     const V factor = hn::Mul(scale, hn::Set(D(), 0.5F));
     for (std::size_t i = 0; i < 4; ++i, to += 4 * kPanelRows) {
       const VU mask = hn::Set(DU(), 0x0F0F0F0FU);
@@ -214,18 +246,50 @@ struct Mxfp4Panels {
     }
   }
 
-  /// The four signed bytes of each word, times a factor.
-  template <class V8>
-  static HWY_INLINE void store_bytes(V8 bytes, V factor, float* to) {
-    const auto words = hn::BitCast(hn::RebindToSigned<D>(), bytes);
-    const auto store = [&](auto shifted, std::size_t i) {
-      const V whole = hn::ConvertTo(D(), hn::ShiftRight<24>(shifted));
-      hn::Store(hn::Mul(whole, factor), D(), to + i * kPanelRows);
+  // Doubled values, raised so that none is negative: a byte becomes a word by one operation, and
+  // what was added goes with the multiplication by the scale; exactly, but for scale bytes from 252
+  // on, whose weights are beyond 1e37.
+  static constexpr int kRaise = 16;
+  alignas(16) static constexpr std::uint8_t kRaisedCodes[16] = {
+      16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+
+  /// The four bytes of each word, lowered and times a factor.
+  static HWY_INLINE void store_bytes(hn::Vec<D8> bytes, V factor, float* to) {
+    const DU d;
+    const VU words = hn::BitCast(d, bytes);
+    const V lower = hn::Mul(factor, hn::Set(D(), -static_cast<float>(kRaise)));
+    const auto store = [&](VU raised, std::size_t i) {
+      const V whole = hn::ConvertTo(D(), hn::BitCast(hn::RebindToSigned<D>(), raised));
+      hn::Store(hn::MulAdd(whole, factor, lower), D(), to + i * kPanelRows);
     };
-    store(hn::ShiftLeft<24>(words), 0);
-    store(hn::ShiftLeft<16>(words), 1);
-    store(hn::ShiftLeft<8>(words), 2);
-    store(words, 3);
+    store(hn::And(words, hn::Set(d, 0xFFU)), 0);
+    store(nth_byte<1>(bytes), 1);
+    store(nth_byte<2>(bytes), 2);
+    store(hn::ShiftRight<24>(words), 3);
+  }
+
+  /// Byte N of each word.
+  template <std::uint8_t N>
+  static HWY_INLINE VU nth_byte(hn::Vec<D8> bytes) {
+    constexpr std::uint8_t kNone = 0x80;
+    alignas(16) static constexpr std::uint8_t kPlaces[16] = {
+        N,
+        kNone,
+        kNone,
+        kNone,
+        N + 4,
+        kNone,
+        kNone,
+        kNone,
+        N + 8,
+        kNone,
+        kNone,
+        kNone,
+        N + 12,
+        kNone,
+        kNone,
+        kNone};
+    return hn::BitCast(DU(), hn::TableLookupBytesOr0(bytes, hn::LoadDup128(D8(), kPlaces)));
   }
 #endif
 };
@@ -410,7 +474,8 @@ void multiply(
     const Rows part{rows.x + token, rows.y + token, next - token};
     for (std::size_t row = range.begin; row < range.end; row += kPanelRows) {
       const RowRange weight_rows{row, std::min(range.end, row + kPanelRows)};
-      const RowRange next_rows{weight_rows.end, std::min(range.end, weight_rows.end + kPanelRows)};
+      // Past the range too: what lies behind it is most likely this thread's next task.
+      const RowRange next_rows{weight_rows.end, weight_rows.end + kPanelRows};
       multiply_panels(source, weight_rows, next_rows, part, sink, aligned);
     }
     token = next;
