@@ -1,18 +1,11 @@
-// What the programs of this folder share: numbers, /proc, metrics, event streams.
+// What the programs of this folder share: numbers, /proc, event streams.
 import {readFileSync} from 'node:fs';
 import {Agent, request} from 'node:http';
 
 /** Keeps connections open, as clients do. */
 export const agent = new Agent({keepAlive: true, maxSockets: Infinity});
 
-/** Of numbers in any order, the one below which `share` of them are; null when there are none. */
-export function quantile(values, share) {
-  if (values.length === 0) return null;
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-}
-
-export const round = (value, digits = 1) => (value === null ? null : Number(value.toFixed(digits)));
+export const round = (value, digits = 1) => Number(value.toFixed(digits));
 
 /** Memory of a process that is in RAM, in MiB. */
 export function residentMiB(pid) {
@@ -30,27 +23,12 @@ export function processorSeconds(pid) {
 export const seconds = () => performance.now() / 1000;
 export const sleep = time => new Promise(resolve => setTimeout(resolve, time * 1000));
 
-/** The samples of /metrics by name, labels included: 'gossamer_kv_blocks_used{group="full"}'. */
-export async function readMetrics(url, headers = {}) {
-  const response = await fetch(`${url}/metrics`, {headers});
-  if (!response.ok) throw new Error(`${url}/metrics: ${response.status}`);
-  const samples = new Map();
-  for (const line of (await response.text()).split('\n')) {
-    const match = line.match(/^([a-z_]+(?:\{[^}]*\})?) (\S+)/);
-    if (match) samples.set(match[1], Number(match[2]));
-  }
-  return samples;
-}
-
-/**
- * Posts JSON. `onData` gets each chunk of the answer as text; the promise gives the status once the answer is
- * over. `signal` hangs up.
- */
-export function post(url, path, body, {onData = () => {}, headers = {}, signal} = {}) {
+/** Posts JSON. `onData` gets each chunk of the answer as text; the promise gives the status once the answer is over. */
+export function post(url, path, body, {onData = () => {}, headers = {}} = {}) {
   return new Promise((resolve, reject) => {
     const text = JSON.stringify(body);
     const options = {
-      method: 'POST', agent, signal,
+      method: 'POST', agent,
       headers: {'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers},
     };
     const sent = request(url + path, options, response => {

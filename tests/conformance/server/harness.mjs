@@ -4,8 +4,8 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
-export const [gossamer, scriptedServer] = process.argv.slice(2);
-if (!scriptedServer) throw new Error('usage: node SUITE.mjs path/to/gossamer path/to/scripted_server');
+export const [gossamer, scriptedServer, serverLoad] = process.argv.slice(2);
+if (!serverLoad) throw new Error('usage: node SUITE.mjs path/to/gossamer path/to/scripted_server path/to/server_load');
 
 /** Longer than any test takes on a machine that is busy with other things. */
 export const kPatience = {timeout: 180_000};

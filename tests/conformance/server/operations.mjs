@@ -5,13 +5,11 @@ import {readFileSync, readdirSync, writeFileSync} from 'node:fs';
 import {get, request} from 'node:https';
 import {join} from 'node:path';
 import {test} from 'node:test';
-import {fileURLToPath} from 'node:url';
 
 import {residentMiB} from '../../../bench/server/measure.mjs';
-import {gossamer, kPatience, post, say, start, startDemo, startScripted, temporaryFolder} from './harness.mjs';
+import {gossamer, kPatience, post, say, serverLoad, start, startDemo, startScripted, temporaryFolder} from './harness.mjs';
 
 const kSum = {model: 'gpt-oss-20b', input: 'What is 27 + 48?'};
-const kLoad = fileURLToPath(new URL('../../../bench/server/load.mjs', import.meta.url));
 
 async function answered(url, body = kSum, headers = {}) {
   const response = await post(`${url}/v1/responses`, body, headers);
@@ -282,7 +280,7 @@ test('metrics tell what was done', kPatience, async t => {
 
 test('hang-ups at any moment leave nothing behind', kPatience, async t => {
   const server = await startDemo(t, ['--max-sequences', '8']);
-  const load = spawn(process.execPath, [kLoad, server.url, '--streams', '24', '--seconds', '5', '--hangups', '50', '--json']);
+  const load = spawn(serverLoad, [server.url, '--streams', '24', '--seconds', '5', '--hangups', '50', '--json']);
   let output = '';
   load.stdout.on('data', chunk => (output += chunk));
   load.stderr.on('data', chunk => (output += chunk));
