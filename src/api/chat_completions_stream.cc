@@ -20,7 +20,10 @@ Json call_delta(std::size_t index, const Json& fields) {
 }
 
 Json reasoning_delta(const std::string& text) {
-  return {{"reasoning", text}, {"reasoning_content", text}};
+  Json delta = Json::object();
+  delta["reasoning"] = text;
+  delta["reasoning_content"] = text;
+  return delta;
 }
 
 }  // namespace
@@ -46,9 +49,11 @@ ChatCompletionsStream::ChatCompletionsStream(
 
 Json ChatCompletionsStream::chunk(Json delta) const {
   Json json = head_.json("chat.completion.chunk");
-  Json choice = {
-      {"index", 0}, {"delta", std::move(delta)}, {"logprobs", nullptr}, {"finish_reason", nullptr}};
-  json["choices"] = Json::array({std::move(choice)});
+  Json& choice = json["choices"].emplace_back(Json::object());
+  choice["index"] = 0;
+  choice["delta"] = std::move(delta);
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = nullptr;
   if (request_.include_usage) json["usage"] = nullptr;
   return json;
 }
@@ -98,7 +103,9 @@ void ChatCompletionsStream::add(const chat::TextAdded& event, std::vector<Json>&
     return;
   }
   has_content_ = true;
-  Json json = chunk({{"content", text}});
+  Json delta = Json::object();
+  delta["content"] = text;
+  Json json = chunk(std::move(delta));
   if (request_.logprobs) {
     json["choices"][0]["logprobs"] = {
         {"content", logprobs_json(event.tokens, tokenizer_)}, {"refusal", nullptr}};

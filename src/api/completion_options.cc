@@ -15,7 +15,13 @@ constexpr double kLowest = -9999.0;
 }  // namespace
 
 Json CompletionHead::json(std::string_view object) const {
-  return {{"id", id}, {"object", object}, {"created", created}, {"model", model}};
+  Json json =
+      Json::object();  // field by field: a list of pairs costs more, and this is each token's
+  json["id"] = id;
+  json["object"] = object;
+  json["created"] = created;
+  json["model"] = model;
+  return json;
 }
 
 std::vector<std::string> read_stop(const ObjectReader& request) {

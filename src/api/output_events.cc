@@ -66,28 +66,27 @@ std::string to_sse(const StreamEvent& event) {
   return "event: " + event.type + "\ndata: " + data + "\n\n";
 }
 
-void EventWriter::add(std::string_view type, Json fields) {
-  Json json = Json::object();
-  json["type"] = type;
-  json["sequence_number"] = next_number_++;
-  for (auto& [key, value] : fields.items()) json[key] = std::move(value);
-  events_.push_back({std::string(type), std::move(json)});
+Json& EventWriter::add(std::string type) {
+  StreamEvent& event = events_.emplace_back(StreamEvent{std::move(type), Json::object()});
+  event.json["type"] = event.type;
+  event.json["sequence_number"] = next_number_++;
+  return event.json;
 }
 
-void EventWriter::add_for(const OutputItem& item, std::string_view type, Json fields) {
-  Json json = Json::object();
-  json["item_id"] = item.id;
-  json["output_index"] = item.index;
-  if (has_part(item)) json["content_index"] = 0;
-  for (auto& [key, value] : fields.items()) json[key] = std::move(value);
-  add(type, std::move(json));
+Json& EventWriter::add_for(const OutputItem& item, std::string type) {
+  Json& event = add(std::move(type));
+  event["item_id"] = item.id;
+  event["output_index"] = item.index;
+  if (has_part(item)) event["content_index"] = 0;
+  return event;
 }
 
 void EventWriter::begin(const OutputItem& item) {
-  add("response.output_item.added",
-      {{"output_index", item.index}, {"item", added_item_json(item)}});
+  Json& added = add("response.output_item.added");
+  added["output_index"] = item.index;
+  added["item"] = added_item_json(item);
   if (has_part(item)) {
-    add_for(item, "response.content_part.added", {{"part", part_json(item, "", Json::array())}});
+    add_for(item, "response.content_part.added")["part"] = part_json(item, "", Json::array());
   }
   const std::string_view call = server_call_events(item.kind);
   if (!call.empty()) add_for(item, std::string(call) + ".in_progress");
@@ -96,24 +95,21 @@ void EventWriter::begin(const OutputItem& item) {
 void EventWriter::add_text(const OutputItem& item, std::string_view delta, const Json& logprobs) {
   const std::string_view events = text_events(item.kind);
   if (events.empty()) return;
-  Json fields = Json::object();
-  fields["delta"] = delta;
-  if (item.kind == OutputKind::kMessage) fields["logprobs"] = logprobs;
-  add_for(item, std::string(events) + ".delta", std::move(fields));
+  Json& event = add_for(item, std::string(events) + ".delta");
+  event["delta"] = delta;
+  if (item.kind == OutputKind::kMessage) event["logprobs"] = logprobs;
 }
 
 void EventWriter::end_text(const OutputItem& item) {
   const std::string_view events = text_events(item.kind);
   if (!events.empty()) {
-    Json fields = {{text_field(item.kind), item.text}};
-    if (item.kind == OutputKind::kMessage) fields["logprobs"] = item.logprobs;
-    if (item.kind == OutputKind::kFunctionCall) fields["name"] = item.name;
-    add_for(item, std::string(events) + ".done", std::move(fields));
+    Json& event = add_for(item, std::string(events) + ".done");
+    event[text_field(item.kind)] = item.text;
+    if (item.kind == OutputKind::kMessage) event["logprobs"] = item.logprobs;
+    if (item.kind == OutputKind::kFunctionCall) event["name"] = item.name;
   }
   if (has_part(item)) {
-    add_for(
-        item, "response.content_part.done", {{"part", part_json(item, item.text, item.logprobs)}}
-    );
+    add_for(item, "response.content_part.done")["part"] = part_json(item, item.text, item.logprobs);
   }
   if (item.status == "incomplete") return;
   if (item.kind == OutputKind::kWebSearchCall) add_for(item, "response.web_search_call.searching");
@@ -128,7 +124,9 @@ void EventWriter::end(const OutputItem& item) {
     const bool failed = item.kind == OutputKind::kMcpCall && item.status == "failed";
     add_for(item, call + (failed ? ".failed" : ".completed"));
   }
-  add("response.output_item.done", {{"output_index", item.index}, {"item", item_json(item)}});
+  Json& done = add("response.output_item.done");
+  done["output_index"] = item.index;
+  done["item"] = item_json(item);
 }
 
 }  // namespace gossamer::api

@@ -25,8 +25,8 @@ std::string to_sse(const StreamEvent& event);
 /// call runs between end_text and end. One thread at a time.
 class EventWriter {
  public:
-  /// An event with these fields after its type and number.
-  void add(std::string_view type, Json fields);
+  /// An event, for the fields after its type and number to be added to; valid until the next one.
+  Json& add(std::string type);
 
   /// The item is there, empty.
   void begin(const OutputItem& item);
@@ -44,7 +44,7 @@ class EventWriter {
   std::vector<StreamEvent> take() { return std::move(events_); }
 
  private:
-  void add_for(const OutputItem& item, std::string_view type, Json fields = Json::object());
+  Json& add_for(const OutputItem& item, std::string type);
 
   std::vector<StreamEvent> events_;
   std::int64_t next_number_ = 0;

@@ -12,7 +12,10 @@ namespace {
 
 class TcpStream final : public Stream {
  public:
-  explicit TcpStream(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {}
+  explicit TcpStream(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
+    boost::system::error_code ignored;  // a socket that is gone says so when it is used
+    socket_.non_blocking(true, ignored);
+  }
 
   asio::awaitable<Handshake> handshake() override { co_return Handshake::kDone; }
 
@@ -25,6 +28,9 @@ class TcpStream final : public Stream {
 
   asio::awaitable<Transfer> write_some(asio::const_buffer buffer) override {
     Transfer transfer;
+    // Nearly always there is room at once, and nothing to wait for.
+    transfer.num_bytes = socket_.write_some(buffer, transfer.error);
+    if (transfer.error != asio::error::would_block) co_return transfer;
     auto token = asio::redirect_error(asio::use_awaitable, transfer.error);
     transfer.num_bytes = co_await socket_.async_write_some(buffer, token);
     co_return transfer;
