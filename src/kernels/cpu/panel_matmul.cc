@@ -395,9 +395,10 @@ void run_tile(const Panel& panel, const Rows& tile, const PanelSink& sink, float
   if (panel.is_last) finish_tile<T>(panel.rows, sink, tile.y, sums);
 }
 
-/// `size` cut into the fewest parts of at most `limit`, as even as can be: part i begins here.
+/// `size`, not 0, cut into the fewest parts of at most `limit`, as even as can be: part i begins
+/// here.
 HWY_INLINE std::size_t part_begin(std::size_t size, std::size_t limit, std::size_t i) {
-  const std::size_t parts = (size + limit - 1) / limit;
+  const std::size_t parts = 1 + (size - 1) / limit;
   return size / parts * i + std::min(i, size % parts);
 }
 
