@@ -254,6 +254,7 @@ class Load {
 
   asio::awaitable<Metrics> read_metrics() {
     const HttpRequest request = make_get(server_, "/metrics");
+    observer_.close();  // the server has, where it was idle for long
     std::string text;
     const Connection::DataHandler on_data = [&](std::string_view bytes) { text += bytes; };
     int status = 0;
