@@ -15,8 +15,8 @@ constexpr double kLowest = -9999.0;
 }  // namespace
 
 Json CompletionHead::json(std::string_view object) const {
-  Json json =
-      Json::object();  // field by field: a list of pairs costs more, and this is each token's
+  // Field by field: a list of pairs costs more, and this is done for each token.
+  Json json = Json::object();
   json["id"] = id;
   json["object"] = object;
   json["created"] = created;

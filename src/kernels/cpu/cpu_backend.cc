@@ -235,8 +235,9 @@ void CpuBackend::rotate(View table, MutableView x) {
 }
 
 void CpuBackend::store_kv(View k, View v, View slot_mapping, const KvLayer& kv) {
+  const KvCells cells = kv_cells(kv);
   for_rows(k.shape()[0], k.shape()[1] * k.shape()[2], [&](std::size_t t, int) {
-    store_row(k, v, slot_mapping, kv_cells(kv), t);
+    store_row(k, v, slot_mapping, cells, t);
   });
 }
 
@@ -248,11 +249,12 @@ void CpuBackend::project_qkv(const QkvArgs& args) {
       Product{args.normed, args.v_proj, args.v},
   };
   multiply(products);
+  const KvCells cells = kv_cells(args.kv);
   const std::int64_t floats = args.q_proj.weight.shape()[0] + 4 * args.k_proj.weight.shape()[0];
   for_rows(args.x.shape()[0], floats, [&](std::size_t t, int) {
     rotate_row(args.rope_table, args.q, t);
     rotate_row(args.rope_table, args.k, t);
-    store_row(args.k, args.v, args.slot_mapping, kv_cells(args.kv), t);
+    store_row(args.k, args.v, args.slot_mapping, cells, t);
   });
 }
 
@@ -390,6 +392,7 @@ void CpuBackend::choose_experts(const MoeArgs& args) {
   const auto hidden = static_cast<std::size_t>(args.x.shape()[1]);
   const auto num_experts = static_cast<std::size_t>(args.router.weight.shape()[0]);
   const Bf16Matrix router{args.router.weight.as<BFloat16>(), bias_data(args.router.bias), hidden};
+  // A float of the router costs about a quarter of one that the other operations pass.
   const std::int64_t floats = args.router.weight.shape().num_elements() / 4;
   for_rows(args.x.shape()[0], floats, [&](std::size_t t, int thread) {
     float* const row = args.normed.as<float>() + t * hidden;
