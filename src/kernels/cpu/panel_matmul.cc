@@ -30,8 +30,6 @@ namespace {
 
 // With two vectors of weight rows, as many accumulators as 16 registers allow.
 constexpr std::size_t kTokenTile = 6;
-// Columns of a panel that stay in the first-level cache while the activation rows pass by.
-constexpr std::size_t kPanelColumns = 256;
 // Activation rows whose unfinished chains stay in the second-level cache.
 constexpr std::size_t kTokenBlock = 8 * kTokenTile;
 constexpr std::size_t kTileFloats = kLanes * kTokenTile * kPanelRows;
@@ -63,12 +61,13 @@ void pack(const Source& source, const Panel& panel, float* weights) {
 /// Adds a panel's columns to the chains of T activation rows. sums is [kLanes][T][kPanelRows]; the
 /// first panel of a row begins them.
 template <std::size_t T>
-void add_panel(const Panel& panel, const float* const* x, float* sums) {
+void add_panel(const Panel& panel, const float* const* x, ComingLines& coming, float* sums) {
   const D d;
   const float* values[T];
   for (std::size_t t = 0; t < T; ++t) values[t] = x[t] + panel.begin;
   const std::size_t columns = panel.end - panel.begin;
   for (std::size_t chain = 0; chain < kLanes; ++chain, sums += T * kPanelRows) {
+    coming.bring();
     V sum[T][kPanelVectors];
     for (std::size_t t = 0; t < T; ++t) {
       for (std::size_t i = 0; i < kPanelVectors; ++i) {
@@ -144,8 +143,10 @@ void finish_tile(RowRange weight_rows, const PanelSink& sink, float* const* y, c
 
 /// One panel times T activation rows, which are finished at the last panel.
 template <std::size_t T>
-void run_tile(const Panel& panel, const Rows& tile, const PanelSink& sink, float* sums) {
-  add_panel<T>(panel, tile.x, sums);
+void run_tile(
+    const Panel& panel, const Rows& tile, ComingLines& coming, const PanelSink& sink, float* sums
+) {
+  add_panel<T>(panel, tile.x, coming, sums);
   if (panel.is_last) finish_tile<T>(panel.rows, sink, tile.y, sums);
 }
 
@@ -156,27 +157,20 @@ HWY_INLINE std::size_t part_begin(std::size_t size, std::size_t limit, std::size
   return size / parts * i + std::min(i, size % parts);
 }
 
-constexpr void (*kRunTile[kTokenTile])(const Panel&, const Rows&, const PanelSink&, float*) = {
+constexpr void (*kRunTile[kTokenTile]
+)(const Panel&, const Rows&, ComingLines&, const PanelSink&, float*) = {
     run_tile<1>, run_tile<2>, run_tile<3>, run_tile<4>, run_tile<5>, run_tile<6>};
 
-/// Columns [begin, end) of weight rows that come later. Rows are too short for the hardware to
-/// foresee them.
+/// The panel at column `begin` of some weight rows. They are too short for the hardware to foresee
+/// them.
 template <class Source>
-struct Coming {
-  const Source& source;
-  RowRange rows;
-  std::size_t begin;
-  std::size_t end;
-
-  /// Brings part i of `parts` to the cache.
-  void bring(std::size_t i, std::size_t parts) const {
-    const std::size_t count = rows.end - rows.begin;
-    const std::size_t last = rows.begin + count * (i + 1) / parts;
-    for (std::size_t row = rows.begin + count * i / parts; row < last; ++row) {
-      source.bring_row(row, begin, end);
-    }
-  }
-};
+ComingLines lines_of_panel(const Source& source, RowRange rows, std::size_t begin) {
+  const std::size_t end = std::min(source.columns, begin + kPanelColumns);
+  ComingLines lines;
+  for (std::size_t row = rows.begin; row < rows.end; ++row)
+    source.add_lines(row, begin, end, lines);
+  return lines;
+}
 
 /// At most kPanelRows weight rows times at most kTokenBlock activation rows, which bring the next
 /// panel meanwhile: `next_rows` come after the last columns.
@@ -198,19 +192,14 @@ void multiply_panels(
     const std::size_t end = std::min(columns, begin + kPanelColumns);
     const Panel panel{weight_rows, begin, end, end == columns, weights};
     pack(source, panel, weights);
-    const std::size_t first = panel.is_last ? 0 : end;
-    const Coming<Source> coming{
-        source,
-        panel.is_last ? next_rows : weight_rows,
-        first,
-        std::min(columns, first + kPanelColumns)};
-    const std::size_t num_tiles = (rows.count + kTokenTile - 1) / kTokenTile;
+    ComingLines coming = panel.is_last ? lines_of_panel(source, next_rows, 0)
+                                       : lines_of_panel(source, weight_rows, end);
+    coming.divide((rows.count + kTokenTile - 1) / kTokenTile * kLanes);
     std::size_t tile = 0;
     for (std::size_t token = 0; token < rows.count; ++tile) {
-      coming.bring(tile, num_tiles);
       const std::size_t next = part_begin(rows.count, kTokenTile, tile + 1);
       const Rows part{rows.x + token, rows.y + token, next - token};
-      kRunTile[part.count - 1](panel, part, sink, sums + tile * stride);
+      kRunTile[part.count - 1](panel, part, coming, sink, sums + tile * stride);
       token = next;
     }
   }

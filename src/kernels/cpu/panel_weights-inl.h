@@ -14,6 +14,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -28,12 +29,38 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::size_t kPanelVectors = 2;
 constexpr std::size_t kPanelRows = kPanelVectors * kLanes;
 
+// Columns of a panel that stay in the first-level cache while the activation rows pass by.
+constexpr std::size_t kPanelColumns = 256;
+
 constexpr std::size_t kLineBytes = 64;
 
-/// Brings the lines of some bytes to the cache.
-HWY_INLINE void bring(const std::uint8_t* from, std::size_t size) {
-  for (std::size_t offset = 0; offset < size; offset += kLineBytes) hwy::Prefetch(from + offset);
-}
+/// Cache lines that will be read. A processor drops prefetches that come many at once, so that
+/// these are brought a few at a time, in the course of other work.
+class ComingLines {
+ public:
+  void add(const std::uint8_t* from, std::size_t size) {
+    for (std::size_t offset = 0; offset < size; offset += kLineBytes) {
+      lines_[size_++] = from + offset;
+    }
+  }
+
+  /// Says how often `bring` will be called.
+  void divide(std::size_t num_calls) { lines_per_call_ = (size_ + num_calls - 1) / num_calls; }
+
+  /// Brings some to the cache.
+  HWY_INLINE void bring() {
+    const std::size_t end = std::min(size_, next_ + lines_per_call_);
+    for (; next_ < end; ++next_) hwy::Prefetch(lines_[next_]);
+  }
+
+ private:
+  // As many as bf16 takes; packed rows take fewer.
+  std::array<const std::uint8_t*, kPanelRows * kPanelColumns * sizeof(BFloat16) / kLineBytes>
+      lines_;
+  std::size_t size_ = 0;
+  std::size_t next_ = 0;
+  std::size_t lines_per_call_ = 0;
+};
 
 using DU = hn::RebindToUnsigned<D>;
 using VU = hn::Vec<DU>;
@@ -88,10 +115,10 @@ struct Bf16Panels {
 
   static constexpr std::size_t kPieceColumns = kPieceBytes / sizeof(BFloat16);
 
-  /// Brings columns [begin, end) of a row.
-  HWY_INLINE void bring_row(std::size_t row, std::size_t begin, std::size_t end) const {
+  /// Adds the lines of a row's columns [begin, end).
+  void add_lines(std::size_t row, std::size_t begin, std::size_t end, ComingLines& lines) const {
     const auto* from = reinterpret_cast<const std::uint8_t*>(weight + row * columns + begin);
-    bring(from, (end - begin) * sizeof(BFloat16));
+    lines.add(from, (end - begin) * sizeof(BFloat16));
   }
 
   /// Columns [begin, end) of kLanes rows, kPanelRows apart.
@@ -139,11 +166,12 @@ struct Mxfp4Panels {
 
   static constexpr std::size_t kPieceColumns = kBlockValues;
 
-  HWY_INLINE void bring_row(std::size_t row, std::size_t begin, std::size_t end) const {
+  /// As Bf16Panels::add_lines.
+  void add_lines(std::size_t row, std::size_t begin, std::size_t end, ComingLines& lines) const {
     const std::size_t first = (row * columns + begin) / kBlockValues;
     const std::size_t count = (end - begin) / kBlockValues;
-    bring(blocks + first * kBlockBytes, count * kBlockBytes);
-    bring(scales + first, count);
+    lines.add(blocks + first * kBlockBytes, count * kBlockBytes);
+    lines.add(scales + first, count);
   }
 
   /// As Bf16Panels::pack; columns are positions in split order.
