@@ -13,11 +13,11 @@ export function residentMiB(pid) {
   return match ? Number(match[1]) / 1024 : null;
 }
 
-/** Seconds of processor time that a process has taken. Clock ticks are 1/100 s on Linux. */
+/** Seconds of processor time that a process has taken, in its own code and in the kernel. Clock ticks are 1/100 s on Linux. */
 export function processorSeconds(pid) {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return {program: Number(fields[11]) / 100, kernel: Number(fields[12]) / 100};
 }
 
 export const seconds = () => performance.now() / 1000;

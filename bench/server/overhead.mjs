@@ -5,7 +5,7 @@
 // Starts the server with a script in the model's place, so that tokens cost nothing, streams from it with N users at a
 // time over each API, and divides the processor time that the server took by the tokens. All users together get `rate`
 // tokens a second, 0 for as many as go. `events_per_read` tells how many events came together: a server that has time
-// sends each by itself.
+// sends each by itself. The kernel's part is mostly TCP, over loopback with the receiver's half.
 import {spawn} from 'node:child_process';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -80,11 +80,15 @@ async function measure({child, url}, path) {
   const started = seconds();
   await Promise.all(Array.from({length: Number(values.streams)}, one));
   const elapsed = seconds() - started;
-  const taken = processorSeconds(child.pid) - processor;
+  const after = processorSeconds(child.pid);
+  const microseconds = part => (1e6 * (after[part] - processor[part])) / count.tokens;
+  const corePercent = taken => round((kTokensPerSecond * taken) / 1e4, 2);
+  const [program, kernel] = [microseconds('program'), microseconds('kernel')];
   return {
     path, tokens: count.tokens, tokens_per_second: round(count.tokens / elapsed), events_per_read: round(count.events / count.reads),
-    microseconds_per_token: round((1e6 * taken) / count.tokens, 2),
-    core_percent_at_2000_tokens_per_second: round((100 * kTokensPerSecond * taken) / count.tokens, 2),
+    microseconds_per_token: round(program + kernel, 2),
+    core_percent_at_2000_tokens_per_second: corePercent(program + kernel),
+    of_these_in_the_program: corePercent(program), of_these_in_the_kernel: corePercent(kernel),
   };
 }
 

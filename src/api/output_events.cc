@@ -59,6 +59,13 @@ const char* text_field(OutputKind kind) {
   }
 }
 
+// An event comes with each token: its fields are appended, not looked up.
+constexpr std::size_t kUsualFields = 8;
+
+std::vector<std::pair<const std::string, Json>>& fields_of(Json& object) {
+  return object.get_ref<Json::object_t&>();
+}
+
 }  // namespace
 
 std::string to_sse(const StreamEvent& event) {
@@ -68,16 +75,19 @@ std::string to_sse(const StreamEvent& event) {
 
 Json& EventWriter::add(std::string type) {
   StreamEvent& event = events_.emplace_back(StreamEvent{std::move(type), Json::object()});
-  event.json["type"] = event.type;
-  event.json["sequence_number"] = next_number_++;
+  auto& fields = fields_of(event.json);
+  fields.reserve(kUsualFields);
+  fields.emplace_back("type", event.type);
+  fields.emplace_back("sequence_number", next_number_++);
   return event.json;
 }
 
 Json& EventWriter::add_for(const OutputItem& item, std::string type) {
   Json& event = add(std::move(type));
-  event["item_id"] = item.id;
-  event["output_index"] = item.index;
-  if (has_part(item)) event["content_index"] = 0;
+  auto& fields = fields_of(event);
+  fields.emplace_back("item_id", item.id);
+  fields.emplace_back("output_index", item.index);
+  if (has_part(item)) fields.emplace_back("content_index", 0);
   return event;
 }
 
@@ -95,9 +105,9 @@ void EventWriter::begin(const OutputItem& item) {
 void EventWriter::add_text(const OutputItem& item, std::string_view delta, const Json& logprobs) {
   const std::string_view events = text_events(item.kind);
   if (events.empty()) return;
-  Json& event = add_for(item, std::string(events) + ".delta");
-  event["delta"] = delta;
-  if (item.kind == OutputKind::kMessage) event["logprobs"] = logprobs;
+  auto& fields = fields_of(add_for(item, std::string(events) + ".delta"));
+  fields.emplace_back("delta", delta);
+  if (item.kind == OutputKind::kMessage) fields.emplace_back("logprobs", logprobs);
 }
 
 void EventWriter::end_text(const OutputItem& item) {

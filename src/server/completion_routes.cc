@@ -48,13 +48,13 @@ class CompletionRun {
   /// Every chunk goes to `output`. An error before the first chunk means that nothing was begun.
   asio::awaitable<api::ApiResult<void>> run(const ChunkOutput& output) {
     const auto executor = co_await asio::this_coro::executor;
-    const auto mailbox = Mailbox<ChoiceUpdate>::create(executor);
-    const auto begun = submit_all(mailbox);
+    Mailbox<ChoiceUpdate> mailbox(executor);
+    const auto begun = submit_all(mailbox.slot());
     if (!begun.ok()) co_return begun.error();
     const std::vector<api::Json> first = stream_.begin();
     co_await output(first);
     while (num_open_ > 0) {
-      const auto updates = co_await mailbox->next(kHeartbeat);
+      const auto updates = co_await mailbox.next(kHeartbeat);
       const std::vector<api::Json> nothing;
       if (updates.empty()) co_await output(nothing);
       for (const ChoiceUpdate& update : updates) {
@@ -69,12 +69,12 @@ class CompletionRun {
   }
 
  private:
-  api::ApiResult<void> submit_all(const std::shared_ptr<Mailbox<ChoiceUpdate>>& mailbox) {
+  api::ApiResult<void> submit_all(const std::shared_ptr<MailSlot<ChoiceUpdate>>& slot) {
     for (std::size_t choice = 0; choice < generations_.size(); ++choice) {
       auto generation = model_.generator->submit(
           generations_[choice],
-          [mailbox, choice](const engine::Update& update) {
-            mailbox->push({choice, update});
+          [slot, choice](const engine::Update& update) {
+            slot->push({choice, update});
           }
       );
       if (!generation.ok()) {

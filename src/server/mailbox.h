@@ -1,17 +1,20 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "http/deadline.h"
+#include "server/doorbell.h"
 
 namespace gossamer::server {
 
@@ -27,15 +30,16 @@ inline boost::asio::awaitable<void> throw_if_cancelled() {
   }
 }
 
-/// Carries values from any thread to one coroutine. What arrives while the coroutine is busy is
-/// handed over together. Senders share it: it may outlive the coroutine.
 template <class T>
-class Mailbox : public std::enable_shared_from_this<Mailbox<T>> {
+class Mailbox;
+
+/// Where other threads put values for a coroutine. Shared, and may outlive the mailbox behind it.
+template <class T>
+class MailSlot final : public Doorbell::Waiter, public std::enable_shared_from_this<MailSlot<T>> {
  public:
-  /// `executor` is the coroutine's strand.
-  static std::shared_ptr<Mailbox> create(const boost::asio::any_io_executor& executor) {
-    return std::shared_ptr<Mailbox>(new Mailbox(executor));
-  }
+  /// Made by the mailbox.
+  MailSlot(const boost::asio::any_io_executor& strand, Mailbox<T>& receiver)
+      : Waiter(strand), doorbell_(Doorbell::of(strand)), receiver_(&receiver) {}
 
   /// Any thread.
   void push(T value) {
@@ -44,37 +48,86 @@ class Mailbox : public std::enable_shared_from_this<Mailbox<T>> {
       pending_.push_back(std::move(value));
       if (pending_.size() > 1) return;  // woken already
     }
-    boost::asio::post(arrival_.get_executor(), [self = this->shared_from_this()] {
-      self->arrival_.cancel();
-    });
+    ring();
   }
+
+ private:
+  friend class Mailbox<T>;
+
+  void ring() { doorbell_.ring(this->shared_from_this()); }
+
+  void wake() override {
+    if (receiver_ != nullptr) receiver_->wake();
+  }
+
+  std::vector<T> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(pending_, {});
+  }
+
+  Doorbell& doorbell_;
+  std::mutex mutex_;
+  std::vector<T> pending_;  // guarded by mutex_
+  Mailbox<T>* receiver_;    // null when it is gone; on the strand
+};
+
+/// Brings values from any thread to one coroutine, on whose strand it lives. What arrives while the
+/// coroutine is busy is handed over together.
+template <class T>
+class Mailbox {
+ public:
+  explicit Mailbox(const boost::asio::any_io_executor& strand)
+      : slot_(std::make_shared<MailSlot<T>>(strand, *this)), patience_(strand, [this] {
+          is_late_ = true;
+          wake();
+        }) {}
+  ~Mailbox() { slot_->receiver_ = nullptr; }
+  Mailbox(const Mailbox&) = delete;
+  Mailbox& operator=(const Mailbox&) = delete;
+
+  const std::shared_ptr<MailSlot<T>>& slot() const { return slot_; }
 
   /// What came since the last call: waits for something, and returns nothing after `patience`.
   boost::asio::awaitable<std::vector<T>> next(std::chrono::milliseconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
+    is_late_ = false;
     while (true) {
-      {
-        const std::lock_guard lock(mutex_);
-        std::vector<T> arrived;
-        arrived.swap(pending_);
-        if (!arrived.empty()) co_return arrived;
-      }
-      // What arrives from here on is announced by a cancel that runs after the wait has begun:
-      // both are on the strand.
-      arrival_.expires_at(deadline);
-      const auto [error] =
-          co_await arrival_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      std::vector<T> arrived = slot_->take();
+      if (!arrived.empty() || is_late_) co_return arrived;
+      // What arrives from here on wakes a wait that has begun: both are on the strand.
+      patience_.arm(patience);
+      auto token = boost::asio::use_awaitable;
+      co_await boost::asio::async_initiate<decltype(token), void()>(
+          [this](auto handler) { begin_wait(std::move(handler)); }, token
+      );
       co_await throw_if_cancelled();
-      if (!error) co_return std::vector<T>();
     }
   }
 
  private:
-  explicit Mailbox(const boost::asio::any_io_executor& executor) : arrival_(executor) {}
+  friend class MailSlot<T>;
 
-  std::mutex mutex_;
-  std::vector<T> pending_;             // guarded by mutex_
-  boost::asio::steady_timer arrival_;  // cancelled, on its executor, when something arrives
+  template <class Handler>
+  void begin_wait(Handler handler) {
+    cancellation_ = boost::asio::get_associated_cancellation_slot(handler);
+    resume_ = [shared = std::make_shared<Handler>(std::move(handler))] { std::move (*shared)(); };
+    if (!cancellation_.is_connected()) return;
+    // Not at once: the coroutine goes on to replace what is being called.
+    cancellation_.assign([slot = slot_](boost::asio::cancellation_type) { slot->ring(); });
+  }
+
+  /// Goes on with the coroutine, if it waits.
+  void wake() {
+    if (!resume_) return;
+    patience_.disarm();
+    cancellation_.clear();
+    std::exchange(resume_, nullptr)();
+  }
+
+  std::shared_ptr<MailSlot<T>> slot_;
+  http::Deadline patience_;
+  bool is_late_ = false;
+  std::function<void()> resume_;  // the coroutine that waits
+  boost::asio::cancellation_slot cancellation_;
 };
 
 }  // namespace gossamer::server

@@ -19,17 +19,16 @@ void ResponseJob::publish(const std::string& event) {
   const std::lock_guard lock(mutex_);
   events_.push_back(event);
   for (const auto& follower : followers_) {
-    if (const auto mailbox = follower.lock()) mailbox->push(event);
+    if (const auto slot = follower.lock()) slot->push(event);
   }
 }
 
-std::shared_ptr<Mailbox<std::string>> ResponseJob::follow(
-    const boost::asio::any_io_executor& executor
+std::unique_ptr<Mailbox<std::string>> ResponseJob::follow(const boost::asio::any_io_executor& strand
 ) {
-  auto mailbox = Mailbox<std::string>::create(executor);
+  auto mailbox = std::make_unique<Mailbox<std::string>>(strand);
   const std::lock_guard lock(mutex_);
-  for (const std::string& event : events_) mailbox->push(event);
-  followers_.push_back(mailbox);
+  for (const std::string& event : events_) mailbox->slot()->push(event);
+  followers_.push_back(mailbox->slot());
   return mailbox;
 }
 

@@ -28,8 +28,8 @@ class ResponseJob : public std::enable_shared_from_this<ResponseJob> {
   /// An event as it goes over the wire, in order; the empty string ends the stream.
   void publish(const std::string& event);
 
-  /// All events so far, and then those that come.
-  std::shared_ptr<Mailbox<std::string>> follow(const boost::asio::any_io_executor& executor);
+  /// All events so far, and then those that come. `strand` is the follower's.
+  std::unique_ptr<Mailbox<std::string>> follow(const boost::asio::any_io_executor& strand);
 
   /// Ends the coroutine that makes the response.
   void cancel();
@@ -41,7 +41,7 @@ class ResponseJob : public std::enable_shared_from_this<ResponseJob> {
   mutable std::mutex mutex_;
   api::Json object_;  // guarded by mutex_, as those below
   std::vector<std::string> events_;
-  std::vector<std::weak_ptr<Mailbox<std::string>>> followers_;
+  std::vector<std::weak_ptr<MailSlot<std::string>>> followers_;
   boost::asio::cancellation_signal signal_;  // on the strand
 };
 

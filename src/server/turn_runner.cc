@@ -53,15 +53,16 @@ class GenerationRun {
     auto request = turn_.next_generation();
     if (!request.ok()) co_return api::from_error(request.error());
     const auto executor = co_await asio::this_coro::executor;
-    const auto mailbox = Mailbox<engine::Update>::create(executor);
+    Mailbox<engine::Update> mailbox(executor);
     const auto generation = generator_.submit(
-        std::move(*request), [mailbox](const engine::Update& update) { mailbox->push(update); }
+        std::move(*request),
+        [slot = mailbox.slot()](const engine::Update& update) { slot->push(update); }
     );
     if (!generation.ok()) co_return api::from_error(generation.error());
     const std::span<const chat::Event> nothing;
     co_await sink_(nothing);
     while (true) {
-      const std::vector<engine::Update> updates = co_await mailbox->next(kHeartbeat);
+      const std::vector<engine::Update> updates = co_await mailbox.next(kHeartbeat);
       if (updates.empty()) co_await sink_(nothing);
       for (const engine::Update& update : updates) {
         if (update.error) co_return api::from_error(*update.error);

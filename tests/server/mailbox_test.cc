@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
 #include <thread>
@@ -25,7 +27,11 @@ class MailboxTest : public testing::Test {
         strand_,
         std::move(coroutine),
         asio::bind_cancellation_slot(
-            slot, [this](const std::exception_ptr& thrown) { thrown_ = thrown; }
+            slot,
+            [this](const std::exception_ptr& thrown) {
+              thrown_ = thrown;
+              context_.stop();  // what waits for patience to end does not matter any more
+            }
         )
     );
     context_.run();
@@ -38,14 +44,14 @@ class MailboxTest : public testing::Test {
 
 TEST_F(MailboxTest, EveryValueOfAnotherThreadArrivesOnceAndInOrder) {
   constexpr int kCount = 100000;
-  const auto mailbox = Mailbox<int>::create(strand_);
-  std::thread sender([mailbox] {
-    for (int i = 0; i < kCount; ++i) mailbox->push(i);
+  Mailbox<int> mailbox(strand_);
+  std::thread sender([slot = mailbox.slot()] {
+    for (int i = 0; i < kCount; ++i) slot->push(i);
   });
   std::vector<int> received;
   const auto receive = [&]() -> asio::awaitable<void> {
     while (received.size() < kCount) {
-      const auto values = co_await mailbox->next(minutes(1));
+      const auto values = co_await mailbox.next(minutes(1));
       received.insert(received.end(), values.begin(), values.end());
     }
   };
@@ -55,22 +61,55 @@ TEST_F(MailboxTest, EveryValueOfAnotherThreadArrivesOnceAndInOrder) {
   for (int i = 0; i < kCount; ++i) ASSERT_EQ(received[static_cast<std::size_t>(i)], i);
 }
 
+TEST(Doorbell, WakesEveryCoroutineThatHasNews) {
+  constexpr int kCount = 2000;
+  constexpr std::size_t kReceivers = 32;
+  asio::io_context context;
+  std::array<std::shared_ptr<MailSlot<int>>, kReceivers> slots;
+  std::array<std::vector<int>, kReceivers> received;
+  const auto receive = [&](std::size_t i) -> asio::awaitable<void> {
+    Mailbox<int> mailbox(co_await asio::this_coro::executor);
+    slots[i] = mailbox.slot();
+    while (received[i].size() < kCount) {
+      const auto values = co_await mailbox.next(minutes(1));
+      received[i].insert(received[i].end(), values.begin(), values.end());
+    }
+  };
+  for (std::size_t i = 0; i < kReceivers; ++i) {
+    asio::co_spawn(asio::make_strand(context), receive(i), asio::detached);
+  }
+  context.poll();  // until all wait
+  std::thread sender([&slots] {
+    for (int value = 0; value < kCount; ++value) {
+      for (const auto& slot : slots) slot->push(value);
+    }
+  });
+  std::thread other([&] { context.run(); });
+  context.run();
+  other.join();
+  sender.join();
+  for (const auto& values : received) {
+    ASSERT_EQ(values.size(), static_cast<std::size_t>(kCount));
+    for (int i = 0; i < kCount; ++i) ASSERT_EQ(values[static_cast<std::size_t>(i)], i);
+  }
+}
+
 TEST_F(MailboxTest, PatienceEnds) {
-  const auto mailbox = Mailbox<int>::create(strand_);
+  Mailbox<int> mailbox(strand_);
   bool is_empty = false;
   const auto receive = [&]() -> asio::awaitable<void> {
-    is_empty = (co_await mailbox->next(milliseconds(1))).empty();
+    is_empty = (co_await mailbox.next(milliseconds(1))).empty();
   };
   run(receive());
   EXPECT_TRUE(is_empty);
 }
 
 TEST_F(MailboxTest, ACancelledWaitThrows) {
-  const auto mailbox = Mailbox<int>::create(strand_);
+  Mailbox<int> mailbox(strand_);
   asio::cancellation_signal signal;
   const auto receive = [&]() -> asio::awaitable<void> {
     asio::post(strand_, [&] { signal.emit(asio::cancellation_type::terminal); });
-    co_await mailbox->next(minutes(1));
+    co_await mailbox.next(minutes(1));
     ADD_FAILURE() << "the wait went on";
   };
   run(receive(), signal.slot());
