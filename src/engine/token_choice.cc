@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -134,6 +136,37 @@ std::optional<TokenId> draw(const SampleRow& row, double total, ChoiceScratch& s
   return place ? std::optional(candidates[*place].token) : std::nullopt;
 }
 
+/// The sum of exp(logit - largest) over the tokens that may not come; nothing when they are many.
+std::optional<double> forbidden_weight(
+    std::span<const float> logits, std::span<const std::uint64_t> allowed, double largest
+) {
+  const std::size_t limit = logits.size() / 16;
+  std::size_t count = 0;
+  double sum = 0;
+  for (std::size_t begin = 0; begin < logits.size(); begin += 64) {
+    std::uint64_t forbidden = ~allowed[begin / 64];
+    for (; forbidden != 0; forbidden &= forbidden - 1) {
+      const std::size_t token = begin + static_cast<std::size_t>(std::countr_zero(forbidden));
+      if (token >= logits.size()) break;
+      if (++count > limit) return std::nullopt;
+      sum += std::exp(logits[token] - largest);
+    }
+  }
+  return sum;
+}
+
+/// The logarithm of the sum of all exponentials, where those that were drawn from, which add up to
+/// `total`, tell it: at temperature 1, but for what a mask forbids.
+std::optional<double> known_log_sum(
+    std::span<const float> logits, const SampleRow& row, double largest, double total
+) {
+  if (row.temperature != 1.0 || !row.adjustments.empty()) return std::nullopt;
+  if (row.allowed.empty()) return largest + std::log(total);
+  const auto forbidden = forbidden_weight(logits, row.allowed, largest);
+  if (!forbidden || !std::isfinite(*forbidden)) return std::nullopt;
+  return largest + std::log(total + *forbidden);
+}
+
 }  // namespace
 
 SampledToken choose_token(
@@ -151,9 +184,7 @@ SampledToken choose_token(
     const double largest = choices[token];
     scratch.weights.resize(choices.size());
     const double total = exponentials(choices, largest, row.temperature, scratch.weights);
-    // The weights are the probabilities asked for, but for a factor.
-    const bool is_plain = row.temperature == 1.0 && choices.data() == logits.data();
-    if (is_plain) log_sum = largest + std::log(total);
+    log_sum = known_log_sum(logits, row, largest, total);
     token = draw(row, total, scratch).value_or(token);
   }
   if (!log_sum) log_sum = log_sum_exp(logits);

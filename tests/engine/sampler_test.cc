@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "engine/logits.h"
 #include "engine/token_choice.h"
 
 namespace gossamer::engine {
@@ -221,6 +222,23 @@ TEST(SamplerTest, LogprobsAreTheModelsOwn) {
   EXPECT_EQ(sampled.top[1].token, 2U);
   EXPECT_EQ(sampled.top[2].token, 4U);
   EXPECT_NEAR(sampled.top[0].logprob, std::log(softmax(kLogits, 3, 1)), 1e-9);
+}
+
+TEST(SamplerTest, LogprobsAreOfTheWholeVocabularyThoughAMaskForbidsSome) {
+  for (const float forbidden : {-50.0F, 1.0F, 30.0F, 2000.0F}) {
+    std::vector<float> logits(300);
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      logits[i] = static_cast<float>(uniform(1, i)) * 10;
+    std::vector<std::uint64_t> allowed(5, ~std::uint64_t{0});
+    for (const std::size_t token : {0U, 70U, 299U}) {
+      logits[token] = forbidden;
+      allowed[token / 64] &= ~(std::uint64_t{1} << token % 64);
+    }
+    Sampler sampler({}, 3);
+    const SampledToken sampled = sample(sampler, logits, allowed);
+    EXPECT_NE(logits[sampled.token], forbidden);
+    EXPECT_NEAR(sampled.logprob, logits[sampled.token] - log_sum_exp(logits), 1e-9);
+  }
 }
 
 TEST(SamplerTest, TheReleasedVocabularyIsDrawnWithoutSortingAway) {
