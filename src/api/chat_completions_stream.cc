@@ -21,8 +21,10 @@ Json call_delta(std::size_t index, const Json& fields) {
 
 Json reasoning_delta(const std::string& text) {
   Json delta = Json::object();
-  delta["reasoning"] = text;
-  delta["reasoning_content"] = text;
+  auto& fields = fields_of(delta);
+  fields.reserve(2);
+  fields.emplace_back("reasoning", text);
+  fields.emplace_back("reasoning_content", text);
   return delta;
 }
 
@@ -48,13 +50,17 @@ ChatCompletionsStream::ChatCompletionsStream(
     : request_(request), tokenizer_(tokenizer), head_(std::move(head)) {}
 
 Json ChatCompletionsStream::chunk(Json delta) const {
+  Json choices = Json::array();
+  auto& choice = fields_of(choices.emplace_back(Json::object()));
+  choice.reserve(4);
+  choice.emplace_back("index", 0);
+  choice.emplace_back("delta", std::move(delta));
+  choice.emplace_back("logprobs", nullptr);
+  choice.emplace_back("finish_reason", nullptr);
   Json json = head_.json("chat.completion.chunk");
-  Json& choice = json["choices"].emplace_back(Json::object());
-  choice["index"] = 0;
-  choice["delta"] = std::move(delta);
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = nullptr;
-  if (request_.include_usage) json["usage"] = nullptr;
+  auto& fields = fields_of(json);
+  fields.emplace_back("choices", std::move(choices));
+  if (request_.include_usage) fields.emplace_back("usage", nullptr);
   return json;
 }
 

@@ -59,12 +59,7 @@ const char* text_field(OutputKind kind) {
   }
 }
 
-// An event comes with each token: its fields are appended, not looked up.
 constexpr std::size_t kUsualFields = 8;
-
-std::vector<std::pair<const std::string, Json>>& fields_of(Json& object) {
-  return object.get_ref<Json::object_t&>();
-}
 
 }  // namespace
 
