@@ -59,6 +59,7 @@ const char* text_field(OutputKind kind) {
   }
 }
 
+// Of an event; the most that one with each token has is seven.
 constexpr std::size_t kUsualFields = 8;
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "server/doorbell.h"
 
+#include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <utility>
@@ -33,14 +34,12 @@ void Doorbell::answer() {
     waiters.swap(waiters_);
     is_rung_ = false;
   }
-  while (!waiters.empty()) {
-    const std::shared_ptr<Waiter> waiter = std::move(waiters.back());
-    waiters.pop_back();
+  for (auto waiter = waiters.begin(); waiter != waiters.end(); ++waiter) {
     try {
-      asio::dispatch(waiter->strand(), [waiter] { waiter->wake(); });
+      asio::dispatch((*waiter)->strand(), [woken = *waiter] { woken->wake(); });
     } catch (...) {
       // What one throws is not the others' fault.
-      for (auto& other : waiters) ring(std::move(other));
+      std::for_each(waiter + 1, waiters.end(), [this](auto& other) { ring(std::move(other)); });
       throw;
     }
   }
