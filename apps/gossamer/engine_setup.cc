@@ -26,7 +26,7 @@ int longest_context(const LoadedModel& model, engine::EngineOptions options) {
   const auto available = available_memory_bytes();
   const auto fits = [&] {
     const auto bytes =
-        engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->operand_dtype());
+        engine::kv_cache_bytes(model.checkpoint.config(), options, model.backend->kv_dtype());
     return !available || bytes <= *available / 2;
   };
   while (options.context_length > kShortestContext && !fits()) options.context_length /= 2;

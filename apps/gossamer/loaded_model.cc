@@ -82,6 +82,15 @@ void add_model_flags(CLI::App& app, ModelFlags& flags) {
       ->capture_default_str();
   app.add_option("--threads", flags.threads, "CPU threads; all cores when not given")
       ->check(CLI::Range(1, 1024));
+  app.add_option(
+         "--kv-cache-dtype",
+         flags.kv_cache_dtype,
+         "How the CPU keeps keys and values: f16, or f32, which takes twice the memory and is "
+         "exact; "
+         "auto: f16"
+  )
+      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+      ->capture_default_str();
 }
 
 void add_context_flag(CLI::App& app, ModelFlags& flags) {

@@ -18,10 +18,11 @@ struct ModelFlags {
   std::string backend = "auto";
   int device = 0;   ///< a CUDA device's ordinal
   int threads = 0;  ///< 0: all cores
+  std::string kv_cache_dtype = "auto";
   int context = 0;  ///< 0: the model's, or what fits in memory
 };
 
-/// Declares -m, --backend, --device and --threads.
+/// Declares -m, --backend, --device, --threads and --kv-cache-dtype.
 void add_model_flags(CLI::App& app, ModelFlags& flags);
 
 /// Declares --context too, for commands that let a sequence grow.

@@ -66,9 +66,8 @@ Result<std::uint64_t> host_kv_cache_bytes(
 ) {
   const auto available = available_memory_bytes();
   if (flags.kv_cache_bytes == 0) {
-    const std::uint64_t usual = engine::usual_kv_cache_bytes(
-        model.checkpoint.config(), options, model.backend->operand_dtype()
-    );
+    const std::uint64_t usual =
+        engine::usual_kv_cache_bytes(model.checkpoint.config(), options, model.backend->kv_dtype());
     return available ? std::min(usual, most_kv_cache_bytes(*available, weight_bytes(model)))
                      : usual;
   }

@@ -81,10 +81,10 @@ Result<std::unique_ptr<Engine>> Engine::create(
   }
   GOSSAMER_ASSIGN_OR_RETURN(
       const auto blocks,
-      choose_kv_size(config, options, backend.operand_dtype(), without_reserve(free_for_cache))
+      choose_kv_size(config, options, backend.kv_dtype(), without_reserve(free_for_cache))
   );
   GOSSAMER_ASSIGN_OR_RETURN(auto cache, model::KvCache::create(config, backend, blocks));
-  memory.kv_cache_bytes = bytes_of(config, blocks, backend.operand_dtype());
+  memory.kv_cache_bytes = bytes_of(config, blocks, backend.kv_dtype());
   memory.kv_cache_tokens = std::int64_t{blocks.full_blocks} * kernels::kBlockSize;
   memory.free_bytes = backend.free_memory_bytes();
   ModelRunner runner(std::move(transformer), std::move(cache), size);

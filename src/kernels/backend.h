@@ -116,8 +116,9 @@ using LoadProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t 
 /// operation has a body that composes primitives, so that a new backend is complete after the
 /// primitives, and an override is an optimisation that must equal the composition. The residual
 /// stream, router and expert outputs are of activation_dtype(); what feeds products (normed rows,
-/// queries, keys, values, attention, hidden) and the KV cache are of operand_dtype(). Weights are
-/// BF16 or MXFP4, resident (see load()). Index arrays are I32 views in the backend's memory.
+/// queries, keys, values, attention, hidden) is of operand_dtype(), the KV cache of kv_dtype().
+/// Weights are BF16 or MXFP4, resident (see load()). Index arrays are I32 views in the backend's
+/// memory.
 ///
 /// One thread calls a backend at a time. Operations on host memory are complete when they return; a
 /// device's are in order, and complete when read() has brought their result. Nothing is allocated
@@ -132,6 +133,7 @@ class Backend {
   virtual std::string description() const = 0;
   virtual DType activation_dtype() const = 0;
   virtual DType operand_dtype() const { return activation_dtype(); }
+  virtual DType kv_dtype() const { return operand_dtype(); }
 
   /// Memory that the operations can use, zeroed. kOutOfMemory says how much was asked for.
   virtual Result<std::unique_ptr<tensor::Buffer>> allocate(std::size_t size_bytes) = 0;

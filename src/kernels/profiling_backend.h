@@ -35,6 +35,7 @@ class ProfilingBackend final : public Backend {
   std::string description() const override { return inner_->description(); }
   DType activation_dtype() const override { return inner_->activation_dtype(); }
   DType operand_dtype() const override { return inner_->operand_dtype(); }
+  DType kv_dtype() const override { return inner_->kv_dtype(); }
   Result<std::unique_ptr<tensor::Buffer>> allocate(std::size_t size_bytes) override;
   std::optional<std::uint64_t> free_memory_bytes() const override;
   Result<ResidentWeights> load(const Weights& host, const LoadProgress& progress) override;

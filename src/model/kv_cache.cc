@@ -35,7 +35,7 @@ Result<KvCache> KvCache::create(const Config& config, kernels::Backend& backend,
   cache.size_ = size;
   cache.backend_ = &backend;
   cache.groups_.assign(config.layer_types.begin(), config.layer_types.end());
-  const kernels::DType dtype = backend.operand_dtype();
+  const kernels::DType dtype = backend.kv_dtype();
   for (const LayerType type : config.layer_types) {
     const int num_blocks = type == LayerType::kSliding ? size.sliding_blocks : size.full_blocks;
     const tensor::Shape shape = layer_shape(config, num_blocks);

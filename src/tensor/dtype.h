@@ -8,7 +8,7 @@
 namespace gossamer::tensor {
 
 /// Element types of weights and activations.
-enum class DType : std::uint8_t { kF64, kF32, kI32, kBF16, kU8 };
+enum class DType : std::uint8_t { kF64, kF32, kI32, kBF16, kF16, kU8 };
 
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
@@ -18,6 +18,7 @@ constexpr std::size_t size_of(DType dtype) {
     case DType::kI32:
       return 4;
     case DType::kBF16:
+    case DType::kF16:
       return 2;
     case DType::kU8:
       return 1;
@@ -25,7 +26,7 @@ constexpr std::size_t size_of(DType dtype) {
   return 0;
 }
 
-/// The safetensors name: "F64", "F32", "I32", "BF16", "U8".
+/// The safetensors name: "F64", "F32", "I32", "BF16", "F16", "U8".
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
     case DType::kF64:
@@ -36,6 +37,8 @@ constexpr std::string_view name_of(DType dtype) {
       return "I32";
     case DType::kBF16:
       return "BF16";
+    case DType::kF16:
+      return "F16";
     case DType::kU8:
       return "U8";
   }
@@ -59,6 +62,14 @@ struct BFloat16 {
 };
 static_assert(sizeof(BFloat16) == 2);
 
+/// An IEEE half. Vector instructions convert it.
+struct Float16 {
+  std::uint16_t bits;
+
+  static constexpr float kLargest = 65504;
+};
+static_assert(sizeof(Float16) == 2);
+
 /// The DType of a C++ element type.
 template <class T>
 struct DTypeOf;
@@ -77,6 +88,10 @@ struct DTypeOf<std::int32_t> {
 template <>
 struct DTypeOf<BFloat16> {
   static constexpr DType kValue = DType::kBF16;
+};
+template <>
+struct DTypeOf<Float16> {
+  static constexpr DType kValue = DType::kF16;
 };
 template <>
 struct DTypeOf<std::uint8_t> {

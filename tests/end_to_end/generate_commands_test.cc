@@ -56,6 +56,16 @@ TEST(GenerateTest, JsonGivesTheGoldenTokensWithEveryBackend) {
   }
 }
 
+TEST(GenerateTest, TheCachesTypeIsTheCpusToChoose) {
+  const std::string command = "gossamer generate -p 'What is 12 + 30?' -n 4 -t 0 --backend ";
+  const Outcome floats = run(command + "cpu --kv-cache-dtype f32");
+  EXPECT_EQ(floats.status, 0) << floats.output;
+  EXPECT_EQ(run(command + "cpu").output, floats.output);
+  const Outcome refused = run(command + "reference --kv-cache-dtype f16");
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.output, AllOf(HasSubstr("the reference backend"), HasSubstr("F64")));
+}
+
 TEST(GenerateTest, WithoutATokenizerIdsGoInAndOut) {
   EXPECT_THAT(
       run("gossamer generate -m " + golden("tiny/original") + " --tokens 1,2,3 -n 3 -t 0").output,

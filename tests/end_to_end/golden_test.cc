@@ -18,6 +18,9 @@ namespace {
 constexpr int kNumPrompts = 5;
 constexpr double kReferenceTolerance = 1e-5;
 constexpr double kCpuTolerance = 1e-4;
+// Halves are off by 2^-12, and random weights route chaotically: here and there an expert is
+// flipped.
+constexpr double kHalvesTolerance = 5e-2;
 
 /// The same of a checkpoint that the backend reads where it is.
 std::vector<float> all_logits(
@@ -60,7 +63,8 @@ class GoldenTest
   std::string directory() const { return model() + "/" + std::get<1>(GetParam()); }
   std::string backend() const { return std::get<2>(GetParam()); }
   double tolerance() const {
-    return backend() == "reference" ? kReferenceTolerance : kCpuTolerance;
+    if (backend() == "reference") return kReferenceTolerance;
+    return backend() == "cpu" ? kCpuTolerance : kHalvesTolerance;
   }
 };
 
@@ -94,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(
         testing::Values("tiny", "small"),
         testing::Values("original", "hf"),
-        testing::Values("reference", "cpu")
+        testing::Values("reference", "cpu", "cpu_f16")
     ),
     [](const auto& test) {
       return std::get<0>(test.param) + "_" + std::get<1>(test.param) + "_" +

@@ -18,10 +18,14 @@
 
 namespace gossamer::end_to_end {
 
-/// "reference", "cpu" or "cuda"; null where the machine has no CUDA device.
+/// "reference", "cpu", "cpu_f16" (with its KV cache in halves) or "cuda"; null where the machine
+/// has no CUDA device.
 inline std::unique_ptr<kernels::Backend> make_backend(const std::string& name, int num_threads) {
   if (name == "reference") return std::make_unique<kernels::reference::ReferenceBackend>();
   if (name == "cpu") return std::make_unique<kernels::cpu::CpuBackend>(num_threads);
+  if (name == "cpu_f16") {
+    return std::make_unique<kernels::cpu::CpuBackend>(num_threads, kernels::DType::kF16);
+  }
   auto backend = kernels::cuda::create_cuda_backend({});
   return backend.ok() ? std::move(backend).value() : nullptr;
 }

@@ -77,9 +77,11 @@ INSTANTIATE_TEST_SUITE_P(
             "tests/golden/pilot", "tests/golden/pilot/greedy.json", "reference", kReferencePilots
         ),
         std::tuple("tests/golden/pilot", "tests/golden/pilot/greedy.json", "cpu", 24),
+        std::tuple("tests/golden/pilot", "tests/golden/pilot/greedy.json", "cpu_f16", 24),
         std::tuple("tests/golden/pilot", "tests/golden/pilot/greedy.json", "cuda", 24),
         std::tuple("data/demo", "tests/golden/demo_greedy.json", "reference", kReferenceDemos),
         std::tuple("data/demo", "tests/golden/demo_greedy.json", "cpu", 24),
+        std::tuple("data/demo", "tests/golden/demo_greedy.json", "cpu_f16", 24),
         std::tuple("data/demo", "tests/golden/demo_greedy.json", "cuda", 24)
     )
 );

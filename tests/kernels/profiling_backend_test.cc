@@ -95,6 +95,7 @@ TEST_F(ProfilingBackendTest, ResultsAreTheInnerBackends) {
   EXPECT_EQ(relative_error(y_, expected), 0);
   EXPECT_EQ(backend_.name(), "cpu");
   EXPECT_EQ(backend_.operand_dtype(), DType::kF32);
+  EXPECT_EQ(backend_.kv_dtype(), DType::kF32);
 }
 
 }  // namespace

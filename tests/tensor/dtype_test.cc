@@ -38,6 +38,8 @@ TEST(BFloat16Test, OverflowsToInfinityAndKeepsNan) {
 TEST(DTypeTest, SizesAndNamesAreThoseOfSafetensors) {
   EXPECT_EQ(size_of(DType::kBF16), 2U);
   EXPECT_EQ(name_of(DType::kBF16), "BF16");
+  EXPECT_EQ(size_of(DType::kF16), 2U);
+  EXPECT_EQ(name_of(DType::kF16), "F16");
   EXPECT_EQ(size_of(DType::kU8), 1U);
   EXPECT_EQ(name_of(DType::kU8), "U8");
   EXPECT_EQ(size_of(DType::kF32), 4U);

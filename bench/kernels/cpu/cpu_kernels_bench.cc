@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/check.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/panel_matmul.h"
+#include "tensor/buffer.h"
 
 namespace gossamer::kernels::cpu {
 namespace {
@@ -91,9 +93,19 @@ void decode_attention(benchmark::State& state) {
   constexpr std::size_t kKvHeads = 2;
   constexpr std::size_t kHeadDim = 64;
   const std::size_t blocks = (context + kBlockSize - 1) / kBlockSize;
-  std::vector<float> keys(sequences * blocks * kKvHeads * kBlockSize * kHeadDim, 0.01F);
-  std::vector<float> values(keys.size(), 0.5F);
-  const KvCells cells{keys.data(), values.data(), kKvHeads, kHeadDim};
+  const tensor::Shape shape{
+      static_cast<std::int64_t>(sequences * blocks), kKvHeads, kBlockSize, kHeadDim};
+  const auto kv_dtype = state.range(3) == 16 ? tensor::DType::kF16 : tensor::DType::kF32;
+  const std::size_t bytes =
+      static_cast<std::size_t>(shape.num_elements()) * tensor::size_of(kv_dtype);
+  const auto memory = tensor::HostBuffer::allocate(2 * bytes);
+  GOSSAMER_CHECK(memory.ok());
+  (*memory)->commit(0, 2 * bytes);
+  const KvCells cells{
+      (*memory)->view(0, kv_dtype, shape),
+      (*memory)->view(bytes, kv_dtype, shape),
+      kKvHeads,
+      kHeadDim};
   const std::vector<float> q(kKvHeads * group * kHeadDim, 0.3F);
   std::vector<float> out(q.size());
   const std::vector<BFloat16> sinks(group, BFloat16::from_float(0.0F));
@@ -122,7 +134,9 @@ void decode_attention(benchmark::State& state) {
   count_fmas(state, 2 * sequences * context * kKvHeads * group * kHeadDim);
   state.SetBytesProcessed(
       state.iterations() *
-      static_cast<std::int64_t>(2 * sequences * context * kKvHeads * kHeadDim * sizeof(float))
+      static_cast<std::int64_t>(
+          2 * sequences * context * kKvHeads * kHeadDim * tensor::size_of(kv_dtype)
+      )
   );
 }
 
@@ -136,9 +150,9 @@ BENCHMARK(mxfp4_product)
     ->ArgsProduct({{1, 4, 8, 16, 32, 256}, {64}, {192, 256}})
     ->ArgsProduct({{1, 8, 32}, {64}, {2880}});
 BENCHMARK(decode_attention)
-    ->ArgNames({"sequences", "context", "group"})
-    ->ArgsProduct({{1, 256}, {128}, {4, 8}})
-    ->ArgsProduct({{1}, {8192}, {8}});
+    ->ArgNames({"sequences", "context", "group", "kv_bits"})
+    ->ArgsProduct({{1, 256}, {128}, {4, 8}, {16, 32}})
+    ->ArgsProduct({{1}, {8192}, {8}, {16, 32}});
 
 }  // namespace
 }  // namespace gossamer::kernels::cpu

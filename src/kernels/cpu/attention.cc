@@ -24,12 +24,17 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::CappedTag<float, kBlockSize>;
 using V = hn::Vec<D>;
+using D16 = hn::Rebind<hwy::float16_t, D>;
+using DU16 = hn::Rebind<std::uint16_t, D>;
+using tensor::Float16;
 
 constexpr std::size_t kLanes = HWY_MIN(HWY_LANES(float), std::size_t{kBlockSize});
 constexpr std::size_t kBlock = kBlockSize;
 constexpr std::size_t kBlockVectors = kBlock / kLanes;
 constexpr std::size_t kRowTile = kLanes >= 16 ? 8 : 4;
-constexpr std::size_t kLineFloats = 16;
+/// Elements of a cache line.
+template <class T>
+constexpr std::size_t kLineElements = 64 / sizeof(T);
 
 /// One query head of one token, in the midst of its softmax.
 struct Row {
@@ -46,22 +51,52 @@ struct Heads {
 
 /// The keys and values of a block. Its memory is nowhere near the next block's, so that no hardware
 /// foresees it: a block's loops bring the next one's lines by the way.
+template <class T>
 struct Cell {
-  const float* keys;    // [head_dim][kBlock]
-  const float* values;  // [kBlock][head_dim]
+  const T* keys = nullptr;    // [head_dim][kBlock]
+  const T* values = nullptr;  // [kBlock][head_dim]
 };
 
+// What a cache holds, as floats.
+
+HWY_INLINE V load(const float* from) {
+  return hn::LoadU(D(), from);
+}
+
+HWY_INLINE V load_some(const float* from, std::size_t count) {
+  return load_first(D(), from, count);
+}
+
+HWY_INLINE V load(const Float16* from) {
+  return hn::PromoteTo(D(), hn::BitCast(D16(), hn::LoadU(DU16(), &from->bits)));
+}
+
+HWY_INLINE V load_some(const Float16* from, std::size_t count) {
+  return hn::PromoteTo(D(), hn::BitCast(D16(), load_first(DU16(), &from->bits, count)));
+}
+
+HWY_INLINE void store_some(V v, float* to, std::size_t count) {
+  store_first(v, D(), to, count);
+}
+
+HWY_INLINE void store_some(V v, Float16* to, std::size_t count) {
+  const V most = hn::Set(D(), Float16::kLargest);
+  const auto halves = hn::DemoteTo(D16(), hn::Clamp(v, hn::Neg(most), most));
+  store_first(hn::BitCast(DU16(), halves), DU16(), &to->bits, count);
+}
+
 /// Brings the line at an offset; nothing when there is no next block.
-HWY_INLINE void bring(const float* next, std::size_t offset) {
+template <class T>
+HWY_INLINE void bring(const T* next, std::size_t offset) {
   if (next != nullptr) hwy::Prefetch(next + offset);
 }
 
 /// scores[r][key] = scale * dot(q[r], key) for R rows against the 16 keys of a cell.
-template <std::size_t R>
+template <std::size_t R, class T>
 HWY_INLINE void score_rows(
     const float* const* q,
-    const float* keys,
-    const float* next_keys,
+    const T* keys,
+    const T* next_keys,
     std::size_t head_dim,
     float scale,
     float* scores
@@ -72,9 +107,9 @@ HWY_INLINE void score_rows(
     for (std::size_t i = 0; i < kBlockVectors; ++i) sums[r][i] = hn::Zero(d);
   }
   for (std::size_t dim = 0; dim < head_dim; ++dim) {
-    bring(next_keys, dim * kBlock);
+    if (dim * kBlock % kLineElements<T> == 0) bring(next_keys, dim * kBlock);
     for (std::size_t i = 0; i < kBlockVectors; ++i) {
-      const V key = hn::LoadU(d, keys + dim * kBlock + i * kLanes);
+      const V key = load(keys + dim * kBlock + i * kLanes);
       for (std::size_t r = 0; r < R; ++r) {
         sums[r][i] = hn::MulAdd(hn::Set(d, q[r][dim]), key, sums[r][i]);
       }
@@ -142,18 +177,19 @@ struct Outputs {
 };
 
 /// Adds the visible values of a block; never a slot that holds no key of this query.
-template <std::size_t R>
+template <std::size_t R, class T>
 HWY_INLINE void accumulate(
     const Outputs<R>& outputs,
     const Visible& visible,
-    const float* values,
-    const float* next_values,
+    const T* values,
+    const T* next_values,
     std::size_t head_dim
 ) {
   const D d;
   constexpr std::size_t kUnroll = R == 1 ? 4 : 2;
   std::size_t dim = 0;
   for (; dim + kUnroll * kLanes <= head_dim; dim += kUnroll * kLanes) {
+    const T* next = dim % kLineElements<T> == 0 ? next_values : nullptr;
     V sums[R][kUnroll];
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t i = 0; i < kUnroll; ++i) {
@@ -164,10 +200,8 @@ HWY_INLINE void accumulate(
     for (auto j = visible.first; j <= visible.last; ++j) {
       V value[kUnroll];
       const std::size_t offset = static_cast<std::size_t>(j) * head_dim + dim;
-      for (std::size_t i = 0; i < kUnroll; ++i) {
-        if (i * kLanes % kLineFloats == 0) bring(next_values, offset + i * kLanes);
-        value[i] = hn::LoadU(d, values + offset + i * kLanes);
-      }
+      bring(next, offset);
+      for (std::size_t i = 0; i < kUnroll; ++i) value[i] = load(values + offset + i * kLanes);
       for (std::size_t r = 0; r < R; ++r) {
         const V weight = hn::Set(d, outputs.p[r * kBlock + static_cast<std::size_t>(j)]);
         for (std::size_t i = 0; i < kUnroll; ++i) {
@@ -188,7 +222,7 @@ HWY_INLINE void accumulate(
       V sum = hn::Mul(before, hn::Set(d, outputs.shrink[r]));
       for (auto j = visible.first; j <= visible.last; ++j) {
         const auto key = static_cast<std::size_t>(j);
-        const V value = load_first(d, values + key * head_dim + dim, left);
+        const V value = load_some(values + key * head_dim + dim, left);
         sum = hn::MulAdd(hn::Set(d, outputs.p[r * kBlock + key]), value, sum);
       }
       store_first(sum, d, outputs.out[r] + dim, left);
@@ -197,10 +231,10 @@ HWY_INLINE void accumulate(
 }
 
 /// R query heads of one token, side by side, against one block of keys and values.
-template <std::size_t R>
+template <std::size_t R, class T>
 HWY_INLINE void attend_heads(
-    const Cell& cell,
-    const Cell& next,
+    const Cell<T>& cell,
+    const Cell<T>& next,
     const Visible& visible,
     const Heads& heads,
     std::size_t head_dim,
@@ -218,20 +252,22 @@ HWY_INLINE void attend_heads(
   accumulate(outputs, visible, cell.values, next.values, head_dim);
 }
 
-Cell find_cell(const KvCells& cells, const AttentionTile& tile, std::int64_t block_index) {
+template <class T>
+Cell<T> find_cell(const KvCells& cells, const AttentionTile& tile, std::int64_t block_index) {
   const BlockId block = tile.block_table[static_cast<std::size_t>(block_index)];
   GOSSAMER_CHECK(block != kNoBlock);
   const std::size_t cell = cells.cell(block, tile.kv_head);
-  return {cells.keys + cell, cells.values + cell};
+  return {cells.keys.as<T>() + cell, cells.values.as<T>() + cell};
 }
 
 /// All rows of the tile against one block of keys and values. `next` is the block that follows, if
 /// any.
+template <class T>
 void attend_block(
     const AttentionTile& tile,
     std::int64_t block_index,
-    const Cell& cell,
-    Cell next,
+    const Cell<T>& cell,
+    Cell<T> next,
     std::size_t head_dim,
     Row* rows,
     float* scores
@@ -254,7 +290,8 @@ void attend_block(
   }
 }
 
-void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
+template <class T>
+void attend_cells(const KvCells& cells, const AttentionTile& tile, float* scratch) {
   float* scores = scratch;
   Row* rows = reinterpret_cast<Row*>(scratch + kRowTile * kBlock);
   const std::size_t head_dim = cells.head_dim;
@@ -268,10 +305,10 @@ void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
   const std::int64_t oldest =
       tile.window > 0 ? std::max<std::int64_t>(tile.position - tile.window + 1, 0) : 0;
   const std::int64_t last = last_position / kBlockSize;
-  Cell next = find_cell(cells, tile, oldest / kBlockSize);
+  Cell<T> next = find_cell<T>(cells, tile, oldest / kBlockSize);
   for (std::int64_t block = oldest / kBlockSize; block <= last; ++block) {
-    const Cell cell = next;
-    next = block < last ? find_cell(cells, tile, block + 1) : Cell{};
+    const Cell<T> cell = next;
+    next = block < last ? find_cell<T>(cells, tile, block + 1) : Cell<T>{};
     attend_block(tile, block, cell, next, head_dim, rows, scores);
   }
   for (std::size_t token = 0; token < tile.num_tokens; ++token) {
@@ -280,6 +317,41 @@ void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
       float* out = tile.out + token * tile.token_stride + head * head_dim;
       for (std::size_t dim = 0; dim < head_dim; ++dim) out[dim] *= factor;
     }
+  }
+}
+
+void attend(const KvCells& cells, const AttentionTile& tile, float* scratch) {
+  if (cells.keys.dtype() == tensor::DType::kF16) {
+    attend_cells<Float16>(cells, tile, scratch);
+  } else {
+    attend_cells<float>(cells, tile, scratch);
+  }
+}
+
+template <class T>
+void store_cells(const KvCells& cells, std::int64_t slot, const float* k, const float* v) {
+  const auto block = static_cast<BlockId>(slot / kBlockSize);
+  const auto offset = static_cast<std::size_t>(slot % kBlockSize);
+  for (std::size_t head = 0; head < cells.num_kv_heads; ++head) {
+    const std::size_t cell = cells.cell(block, head);
+    T* const keys = cells.keys.as<T>() + cell + offset;
+    T* const values = cells.values.as<T>() + cell + offset * cells.head_dim;
+    for (std::size_t dim = 0; dim < cells.head_dim; dim += kLanes) {
+      const std::size_t count = std::min(kLanes, cells.head_dim - dim);
+      const std::size_t from = head * cells.head_dim + dim;
+      T key[kLanes];
+      store_some(load_some(k + from, count), key, count);
+      for (std::size_t i = 0; i < count; ++i) keys[(dim + i) * kBlock] = key[i];
+      store_some(load_some(v + from, count), values + dim, count);
+    }
+  }
+}
+
+void store_kv(const KvCells& cells, std::int64_t slot, const float* k, const float* v) {
+  if (cells.keys.dtype() == tensor::DType::kF16) {
+    store_cells<Float16>(cells, slot, k, v);
+  } else {
+    store_cells<float>(cells, slot, k, v);
   }
 }
 
@@ -296,19 +368,10 @@ HWY_AFTER_NAMESPACE();
 namespace gossamer::kernels::cpu {
 HWY_EXPORT(attend);
 HWY_EXPORT(attention_scratch_floats);
+HWY_EXPORT(store_kv);
 
 void store_kv(const KvCells& cells, std::int64_t slot, const float* k, const float* v) {
-  const auto block = static_cast<BlockId>(slot / kBlockSize);
-  const auto offset = static_cast<std::size_t>(slot % kBlockSize);
-  for (std::size_t head = 0; head < cells.num_kv_heads; ++head) {
-    const std::size_t cell = cells.cell(block, head);
-    const float* key = k + head * cells.head_dim;
-    const float* value = v + head * cells.head_dim;
-    for (std::size_t dim = 0; dim < cells.head_dim; ++dim) {
-      cells.keys[cell + dim * kBlockSize + offset] = key[dim];
-    }
-    std::copy_n(value, cells.head_dim, cells.values + cell + offset * cells.head_dim);
-  }
+  HWY_DYNAMIC_DISPATCH(store_kv)(cells, slot, k, v);
 }
 
 std::size_t attention_scratch_floats(std::size_t group_size) {

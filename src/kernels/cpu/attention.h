@@ -10,21 +10,22 @@ namespace gossamer::kernels::cpu {
 
 using tensor::BFloat16;
 
-/// The CPU's KV cell of one (block, head): keys are transposed, [head_dim][kBlockSize], so that one
-/// load fetches the same dimension of 16 keys; values are [kBlockSize][head_dim].
+/// The CPU's KV cells, one of a (block, head): keys are transposed, [head_dim][kBlockSize], so that
+/// one load fetches the same dimension of 16 keys; values are [kBlockSize][head_dim].
 struct KvCells {
-  float* keys;
-  float* values;
+  tensor::MutableView keys;  // F16 or F32 [num_blocks, num_kv_heads, kBlockSize, head_dim]
+  tensor::MutableView values;
   std::size_t num_kv_heads;
   std::size_t head_dim;
 
-  std::size_t cell_floats() const { return static_cast<std::size_t>(kBlockSize) * head_dim; }
+  /// Elements before a cell.
   std::size_t cell(BlockId block, std::size_t head) const {
-    return (static_cast<std::size_t>(block) * num_kv_heads + head) * cell_floats();
+    return (static_cast<std::size_t>(block) * num_kv_heads + head) * kBlockSize * head_dim;
   }
 };
 
-/// Writes one token's keys and values, [num_kv_heads, head_dim] each, to a slot.
+/// Writes one token's keys and values, [num_kv_heads, head_dim] each, to a slot. To halves they are
+/// rounded, and what is beyond a half's range becomes its largest value.
 void store_kv(const KvCells& cells, std::int64_t slot, const float* k, const float* v);
 
 /// The query heads of one KV head, for a few consecutive tokens of one sequence.

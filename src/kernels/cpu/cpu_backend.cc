@@ -37,10 +37,7 @@ const BFloat16* bias_data(View bias) {
 KvCells kv_cells(const KvLayer& kv) {
   const tensor::Shape& shape = kv.keys.shape();
   return {
-      kv.keys.as<float>(),
-      kv.values.as<float>(),
-      static_cast<std::size_t>(shape[1]),
-      static_cast<std::size_t>(shape[3])};
+      kv.keys, kv.values, static_cast<std::size_t>(shape[1]), static_cast<std::size_t>(shape[3])};
 }
 
 /// Row t of a rotation.
@@ -95,7 +92,9 @@ void route_row(
 
 }  // namespace
 
-CpuBackend::CpuBackend(int num_threads) : pool_(num_threads) {}
+CpuBackend::CpuBackend(int num_threads, DType kv_dtype) : kv_dtype_(kv_dtype), pool_(num_threads) {
+  GOSSAMER_CHECK(kv_dtype == DType::kF32 || kv_dtype == DType::kF16);
+}
 
 std::string CpuBackend::description() const {
   return fmt::format(

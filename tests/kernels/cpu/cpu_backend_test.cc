@@ -239,9 +239,13 @@ struct AttentionCase {
 class CpuAttention {
  public:
   CpuAttention(
-      const AttentionCase& test, RandomTensors& random, CpuBackend& cpu, ReferenceBackend& ref
+      const AttentionCase& test,
+      DType kv_dtype,
+      RandomTensors& random,
+      CpuBackend& cpu,
+      ReferenceBackend& ref
   )
-      : test_(test), random_(random) {
+      : test_(test), kv_dtype_(kv_dtype), random_(random) {
     lay_out_blocks();
     fill_cache(cpu, ref);
   }
@@ -254,7 +258,7 @@ class CpuAttention {
     const auto out32 = random_.make(DType::kF32, shape);
     const auto out64 = random_.make(DType::kF64, shape);
     const Step step = cpu.begin_step(inputs());
-    cpu.attention({q32, sinks, kv32_, &step.full, test_.window, out32});
+    cpu.attention({q32, sinks, kv_, &step.full, test_.window, out32});
     ref.attention({q64, sinks, kv64_, &step.full, test_.window, out64});
     return relative_error(out32, out64);
   }
@@ -284,11 +288,11 @@ class CpuAttention {
   void fill_cache(CpuBackend& cpu, ReferenceBackend& ref) {
     const auto num_blocks = static_cast<std::int64_t>(table_.size());
     const tensor::Shape shape{num_blocks, test_.kv_heads, kBlockSize, test_.head_dim};
-    kv32_ = {random_.make(DType::kF32, shape), random_.make(DType::kF32, shape)};
+    kv_ = {random_.make(kv_dtype_, shape), random_.make(kv_dtype_, shape)};
     kv64_ = {random_.make(DType::kF64, shape), random_.make(DType::kF64, shape)};
     // What no query may see must not matter, whatever is there.
-    for (const MutableView view : {kv32_.keys, kv32_.values}) {
-      std::fill_n(view.as<float>(), view.shape().num_elements(), std::nanf(""));
+    for (const MutableView view : {kv_.keys, kv_.values}) {
+      std::fill_n(view.data(), view.size_bytes(), std::byte{0xFF});  // a NaN
     }
     for (std::size_t s = 0; s < context_lens_.size(); ++s) {
       std::vector<std::int32_t> positions;
@@ -299,20 +303,33 @@ class CpuAttention {
       }
       const View slots = random_.indices(positions);
       const tensor::Shape kv{context_lens_[s], test_.kv_heads, test_.head_dim};
-      const auto [k64, k32] = random_.activations(kv, 1);
-      const auto [v64, v32] = random_.activations(kv, 1);
-      cpu.store_kv(k32, v32, slots, kv32_);
+      const auto [k64, k32] = keys_or_values(kv);
+      const auto [v64, v32] = keys_or_values(kv);
+      cpu.store_kv(k32, v32, slots, kv_);
       ref.store_kv(k64, v64, slots, kv64_);
     }
   }
 
+  /// Random numbers that the cache holds without rounding, as doubles and floats.
+  std::pair<View, View> keys_or_values(const tensor::Shape& shape) {
+    constexpr float kSteps = 256;
+    const auto [x64, x32] = random_.activations(shape, 1);
+    if (kv_dtype_ == DType::kF32) return {x64, x32};
+    for (std::int64_t i = 0; i < shape.num_elements(); ++i) {
+      x32.as<float>()[i] = std::round(x32.as<float>()[i] * kSteps) / kSteps;
+      x64.as<double>()[i] = x32.as<float>()[i];
+    }
+    return {x64, x32};
+  }
+
   AttentionCase test_;
+  DType kv_dtype_;
   RandomTensors& random_;
   std::vector<std::int32_t> cu_seqlens_{0};
   std::vector<std::int32_t> context_lens_;
   std::vector<BlockId> table_;
   std::vector<std::int32_t> table_starts_{0};
-  KvLayer kv32_;
+  KvLayer kv_;
   KvLayer kv64_;
 };
 
@@ -335,9 +352,33 @@ TEST_P(CpuBackendTest, AttentionMatchesOverShapesWindowsAndRaggedBatches) {
     limits.num_key_value_heads = test.kv_heads;
     limits.head_dim = test.head_dim;
     ASSERT_TRUE(backend_->reserve(limits).ok());
-    CpuAttention attention(test, random_, *backend_, reference_);
-    EXPECT_LE(attention.error(*backend_, reference_), kProductTolerance)
-        << test.heads << " heads of " << test.head_dim << ", window " << test.window;
+    for (const DType kv_dtype : {DType::kF32, DType::kF16}) {
+      CpuAttention attention(test, kv_dtype, random_, *backend_, reference_);
+      EXPECT_LE(attention.error(*backend_, reference_), kProductTolerance)
+          << test.heads << " heads of " << test.head_dim << ", window " << test.window << ", "
+          << name_of(kv_dtype);
+    }
+  }
+}
+
+TEST_P(CpuBackendTest, KeysAndValuesAreRoundedToHalves) {
+  // Exact ones, one between two halves, and what no half can hold.
+  const std::vector<float> numbers = {
+      1.0F, -0.375F, 65504.0F, 0.0F, 1.0F + 0x1.8p-11F, 1e6F, -1e6F};
+  const std::vector<std::uint16_t> expected = {0x3C00, 0xB600, 0x7BFF, 0, 0x3C01, 0x7BFF, 0xFBFF};
+  const auto size = static_cast<std::int64_t>(numbers.size());
+  const auto x = random_.make(DType::kF32, {1, 1, size});
+  std::copy(numbers.begin(), numbers.end(), x.as<float>());
+  const tensor::Shape shape{2, 1, kBlockSize, size};
+  const KvLayer kv = {random_.make(DType::kF16, shape), random_.make(DType::kF16, shape)};
+  constexpr std::int32_t kSlot = kBlockSize + 3;
+  const std::vector<std::int32_t> slots = {kSlot};
+  backend_->store_kv(x, x, random_.indices(slots), kv);
+  for (std::int64_t i = 0; i < size; ++i) {
+    const auto* keys = kv.keys.as<tensor::Float16>() + (size + i) * kBlockSize + 3;
+    const auto* values = kv.values.as<tensor::Float16>() + kSlot * size + i;
+    EXPECT_NEAR(keys->bits, expected[static_cast<std::size_t>(i)], i == 4 ? 1 : 0);
+    EXPECT_EQ(values->bits, keys->bits);
   }
 }
 
