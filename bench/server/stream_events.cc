@@ -44,6 +44,11 @@ bool begins_with_text(std::string_view object) {
   return false;
 }
 
+/// What Responses call the events that tell of failures.
+bool is_failure(std::string_view type) {
+  return type == "response.failed" || type == "error";
+}
+
 /// Whether an event is to be parsed: those that tell nothing but text are nearly all, and to parse
 /// them would take most of the time of this program. What Responses call an event tells whether it
 /// is text; a chunk of Chat Completions has no name.
@@ -54,7 +59,7 @@ Glance glance_at(const Event& event) {
     return Glance::kUnclear;
   }
   if (event.name.ends_with(".delta")) return Glance::kText;
-  if (!event.name.empty() && event.name != "response.failed") return Glance::kNothing;
+  if (!event.name.empty() && !is_failure(event.name)) return Glance::kNothing;
   const bool is_text = begins_with_text(find_value(event.data, "\"delta\""));
   return is_text ? Glance::kText : Glance::kUnclear;
 }
@@ -127,7 +132,7 @@ bool take_event(const Event& event, Outcome& outcome) {
   const Glance glance = glance_at(event);
   if (glance != Glance::kUnclear) return glance == Glance::kText;
   const Json json = Json::parse(event.data);
-  if (is_filled(json, "error") || json.value("type", "") == "response.failed") {
+  if (is_filled(json, "error") || is_failure(json.value("type", ""))) {
     outcome.failure = event.data;
   }
   if (const auto tokens = output_tokens(json)) outcome.output_tokens = tokens;

@@ -229,6 +229,13 @@ TEST(TakeEvent, AResponseThatFailedIsTheFailure) {
   }
 }
 
+TEST(TakeEvent, AnErrorEventOfAResponseIsTheFailure) {
+  const std::string_view data = R"({"type":"error","code":"server_error","message":"late"})";
+  EXPECT_EQ(take({.name = "error", .data = data}).outcome.failure, data);
+  EXPECT_EQ(take({.name = "", .data = data}).outcome.failure, data);
+  EXPECT_FALSE(is_text({.name = "error", .data = data}));
+}
+
 TEST(TakeEvent, WhatWasToldStays) {
   Outcome outcome;
   take_event(chunk(R"({"error":"late","usage":{"completion_tokens":7}})"), outcome);
