@@ -45,9 +45,9 @@ class Exchange {
       std::string_view content_type, Headers headers = {}
   ) = 0;
 
-  /// Sends the next part. Waits while the client reads slowly; throws
+  /// Sends the next part, of which it keeps a copy. Waits while the client reads slowly; throws
   /// boost::system::system_error when it is gone or has not read for too long.
-  virtual boost::asio::awaitable<void> send(std::string bytes) = 0;
+  virtual boost::asio::awaitable<void> send(std::string_view bytes) = 0;
 
   /// Ends the stream.
   virtual boost::asio::awaitable<void> end_stream() = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -56,15 +57,20 @@ asio::awaitable<void> LiveExchange::begin_stream(std::string_view content_type, 
   co_await setting_.writer.write(bytes);
 }
 
-asio::awaitable<void> LiveExchange::send(std::string bytes) {
+asio::awaitable<void> LiveExchange::send(std::string_view bytes) {
   GOSSAMER_CHECK(state_ == State::kStreaming);
+  part_.clear();
+  if (!is_head_only()) append_part(bytes);
+  return setting_.writer.write(part_);
+}
+
+void LiveExchange::append_part(std::string_view bytes) {
   // An empty chunk would be the end.
-  if (bytes.empty() || is_head_only()) co_return;
-  if (framing_ == Framing::kChunked) {
-    bytes.insert(0, fmt::format("{:x}\r\n", bytes.size()));
-    bytes.append("\r\n");
-  }
-  co_await setting_.writer.write(bytes);
+  if (bytes.empty()) return;
+  const bool is_chunked = framing_ == Framing::kChunked;
+  if (is_chunked) fmt::format_to(std::back_inserter(part_), "{:x}\r\n", bytes.size());
+  part_.append(bytes);
+  if (is_chunked) part_.append("\r\n");
 }
 
 asio::awaitable<void> LiveExchange::end_stream() {

@@ -30,7 +30,7 @@ class LiveExchange final : public Exchange {
   ) override;
   boost::asio::awaitable<void> begin_stream(std::string_view content_type, Headers headers)
       override;
-  boost::asio::awaitable<void> send(std::string bytes) override;
+  boost::asio::awaitable<void> send(std::string_view bytes) override;
   boost::asio::awaitable<void> end_stream() override;
 
   /// Whether anything was sent, and whether it was everything.
@@ -42,12 +42,14 @@ class LiveExchange final : public Exchange {
 
  private:
   enum class State { kNothing, kReplying, kStreaming, kComplete };
+  void append_part(std::string_view bytes);
   bool is_head_only() const { return setting_.request.method == "HEAD"; }
 
   Setting setting_;
   State state_ = State::kNothing;
   Framing framing_ = Framing::kLength;
   int status_ = 0;
+  std::string part_;  // of the stream, being sent
 };
 
 }  // namespace gossamer::http

@@ -29,6 +29,9 @@ class Stream {
   virtual boost::asio::awaitable<Transfer> read_some(boost::asio::mutable_buffer buffer) = 0;
   virtual boost::asio::awaitable<Transfer> write_some(boost::asio::const_buffer buffer) = 0;
 
+  /// Writes what there is room for at once: would_block where there is none, or none can be known.
+  virtual Transfer write_now(boost::asio::const_buffer buffer) = 0;
+
   /// Tells the client that nothing follows. Where the stream is encrypted, no read may be under
   /// way, and it waits for the client's answer.
   virtual boost::asio::awaitable<void> shut_down() = 0;

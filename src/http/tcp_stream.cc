@@ -28,12 +28,15 @@ class TcpStream final : public Stream {
 
   asio::awaitable<Transfer> write_some(asio::const_buffer buffer) override {
     Transfer transfer;
-    // Nearly always there is room at once, and nothing to wait for.
-    transfer.num_bytes = socket_.write_some(buffer, transfer.error);
-    if (transfer.error != asio::error::would_block) co_return transfer;
     auto token = asio::redirect_error(asio::use_awaitable, transfer.error);
     transfer.num_bytes = co_await socket_.async_write_some(buffer, token);
     co_return transfer;
+  }
+
+  Transfer write_now(asio::const_buffer buffer) override {
+    Transfer transfer;
+    transfer.num_bytes = socket_.write_some(buffer, transfer.error);
+    return transfer;
   }
 
   asio::awaitable<void> shut_down() override {

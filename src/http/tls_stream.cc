@@ -65,6 +65,11 @@ class TlsStream final : public Stream {
     co_return transfer;
   }
 
+  Transfer write_now(asio::const_buffer) override {
+    // The encryption may have to read first, which only the waiting kind can do.
+    return {.error = asio::error::would_block};
+  }
+
   asio::awaitable<void> shut_down() override {
     boost::system::error_code ignored;
     auto token = asio::redirect_error(asio::use_awaitable, ignored);

@@ -18,10 +18,14 @@ asio::awaitable<void> Writer::write(std::string_view bytes) {
   if (is_broken_) throw boost::system::system_error(asio::error::broken_pipe);
   is_broken_ = true;
   while (!bytes.empty()) {
-    deadline_.arm(patience_);
+    // Nearly always there is room at once, and nothing to wait for.
     const asio::const_buffer buffer(bytes.data(), bytes.size());
-    const Transfer transfer = co_await stream_.write_some(buffer);
-    deadline_.disarm();
+    Transfer transfer = stream_.write_now(buffer);
+    if (transfer.error == asio::error::would_block) {
+      deadline_.arm(patience_);
+      transfer = co_await stream_.write_some(buffer);
+      deadline_.disarm();
+    }
     num_bytes_ += transfer.num_bytes;
     bytes.remove_prefix(transfer.num_bytes);
     if (transfer.error) {
