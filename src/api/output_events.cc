@@ -1,6 +1,6 @@
 #include "api/output_events.h"
 
-#include <utility>
+#include <iterator>
 
 namespace gossamer::api {
 namespace {
@@ -59,40 +59,40 @@ const char* text_field(OutputKind kind) {
   }
 }
 
-// Of an event; the most that one with each token has is seven.
-constexpr std::size_t kUsualFields = 8;
+// Of an event that comes with each token; what is longer grows.
+constexpr std::size_t kUsualBytes = 256;
 
 }  // namespace
 
 std::string to_sse(const StreamEvent& event) {
-  const std::string data = to_text(event.json);
-  return "event: " + event.type + "\ndata: " + data + "\n\n";
+  std::string bytes;
+  bytes.reserve(event.type.size() + event.data.size() + std::size("event: \ndata: \n\n"));
+  bytes.append("event: ").append(event.type).append("\ndata: ").append(event.data).append("\n\n");
+  return bytes;
 }
 
-Json& EventWriter::add(std::string type) {
-  StreamEvent& event = events_.emplace_back(StreamEvent{std::move(type), Json::object()});
-  auto& fields = fields_of(event.json);
-  fields.reserve(kUsualFields);
-  fields.emplace_back("type", event.type);
-  fields.emplace_back("sequence_number", next_number_++);
-  return event.json;
+ObjectText EventWriter::add(std::string_view type) {
+  StreamEvent& event = events_.emplace_back(StreamEvent{std::string(type), {}});
+  event.data.reserve(kUsualBytes);
+  ObjectText data(event.data);
+  data.add("type", type).add("sequence_number", next_number_++);
+  return data;
 }
 
-Json& EventWriter::add_for(const OutputItem& item, std::string type) {
-  Json& event = add(std::move(type));
-  auto& fields = fields_of(event);
-  fields.emplace_back("item_id", item.id);
-  fields.emplace_back("output_index", item.index);
-  if (has_part(item)) fields.emplace_back("content_index", 0);
-  return event;
+ObjectText EventWriter::add_for(const OutputItem& item, std::string_view type) {
+  ObjectText data = add(type);
+  data.add("item_id", item.id).add("output_index", static_cast<std::int64_t>(item.index));
+  if (has_part(item)) data.add("content_index", 0);
+  return data;
 }
 
 void EventWriter::begin(const OutputItem& item) {
-  Json& added = add("response.output_item.added");
-  added["output_index"] = item.index;
-  added["item"] = added_item_json(item);
+  add("response.output_item.added")
+      .add("output_index", static_cast<std::int64_t>(item.index))
+      .add_json("item", added_item_json(item));
   if (has_part(item)) {
-    add_for(item, "response.content_part.added")["part"] = part_json(item, "", Json::array());
+    add_for(item, "response.content_part.added")
+        .add_json("part", part_json(item, "", Json::array()));
   }
   const std::string_view call = server_call_events(item.kind);
   if (!call.empty()) add_for(item, std::string(call) + ".in_progress");
@@ -101,21 +101,23 @@ void EventWriter::begin(const OutputItem& item) {
 void EventWriter::add_text(const OutputItem& item, std::string_view delta, const Json& logprobs) {
   const std::string_view events = text_events(item.kind);
   if (events.empty()) return;
-  auto& fields = fields_of(add_for(item, std::string(events) + ".delta"));
-  fields.emplace_back("delta", delta);
-  if (item.kind == OutputKind::kMessage) fields.emplace_back("logprobs", logprobs);
+  ObjectText data = add_for(item, std::string(events) + ".delta");
+  data.add("delta", delta);
+  if (item.kind != OutputKind::kMessage) return;
+  data.begin("logprobs") += logprobs.empty() ? "[]" : to_text(logprobs);
 }
 
 void EventWriter::end_text(const OutputItem& item) {
   const std::string_view events = text_events(item.kind);
   if (!events.empty()) {
-    Json& event = add_for(item, std::string(events) + ".done");
-    event[text_field(item.kind)] = item.text;
-    if (item.kind == OutputKind::kMessage) event["logprobs"] = item.logprobs;
-    if (item.kind == OutputKind::kFunctionCall) event["name"] = item.name;
+    ObjectText data = add_for(item, std::string(events) + ".done");
+    data.add(text_field(item.kind), item.text);
+    if (item.kind == OutputKind::kMessage) data.add_json("logprobs", item.logprobs);
+    if (item.kind == OutputKind::kFunctionCall) data.add("name", item.name);
   }
   if (has_part(item)) {
-    add_for(item, "response.content_part.done")["part"] = part_json(item, item.text, item.logprobs);
+    add_for(item, "response.content_part.done")
+        .add_json("part", part_json(item, item.text, item.logprobs));
   }
   if (item.status == "incomplete") return;
   if (item.kind == OutputKind::kWebSearchCall) add_for(item, "response.web_search_call.searching");
@@ -130,9 +132,9 @@ void EventWriter::end(const OutputItem& item) {
     const bool failed = item.kind == OutputKind::kMcpCall && item.status == "failed";
     add_for(item, call + (failed ? ".failed" : ".completed"));
   }
-  Json& done = add("response.output_item.done");
-  done["output_index"] = item.index;
-  done["item"] = item_json(item);
+  add("response.output_item.done")
+      .add("output_index", static_cast<std::int64_t>(item.index))
+      .add_json("item", item_json(item));
 }
 
 }  // namespace gossamer::api

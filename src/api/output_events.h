@@ -7,14 +7,15 @@
 #include <vector>
 
 #include "api/error.h"
+#include "api/object_text.h"
 #include "api/output_item.h"
 
 namespace gossamer::api {
 
-/// An event of a stream: {"type", "sequence_number", …}.
+/// An event of a stream.
 struct StreamEvent {
   std::string type;
-  Json json;
+  std::string data;  ///< JSON: {"type", "sequence_number", …}
 };
 
 /// As it goes over the wire: "event: …\ndata: …\n\n".
@@ -26,7 +27,7 @@ std::string to_sse(const StreamEvent& event);
 class EventWriter {
  public:
   /// An event, for the fields after its type and number to be added to; valid until the next one.
-  Json& add(std::string type);
+  ObjectText add(std::string_view type);
 
   /// The item is there, empty.
   void begin(const OutputItem& item);
@@ -44,7 +45,7 @@ class EventWriter {
   std::vector<StreamEvent> take() { return std::move(events_); }
 
  private:
-  Json& add_for(const OutputItem& item, std::string type);
+  ObjectText add_for(const OutputItem& item, std::string_view type);
 
   std::vector<StreamEvent> events_;
   std::int64_t next_number_ = 0;

@@ -39,12 +39,12 @@ ResponsesStream::ResponsesStream(const ResponsesRequest& request, const StreamCo
       ids_(request.id, ItemIds::Half::kOutput) {}
 
 std::vector<StreamEvent> ResponsesStream::start() {
-  writer_.add("response.created")["response"] = response();
+  writer_.add("response.created").add_json("response", response());
   return heartbeat();
 }
 
 std::vector<StreamEvent> ResponsesStream::heartbeat() {
-  writer_.add("response.in_progress")["response"] = response();
+  writer_.add("response.in_progress").add_json("response", response());
   return writer_.take();
 }
 
@@ -174,7 +174,7 @@ std::vector<StreamEvent> ResponsesStream::end(
     std::string_view event, const chat::TurnUsage& usage
 ) {
   usage_ = usage_json(usage);
-  writer_.add(std::string(event))["response"] = response();
+  writer_.add(event).add_json("response", response());
   return writer_.take();
 }
 

@@ -87,7 +87,7 @@ void StreamValidator::fail(const std::string& what) {
 }
 
 void StreamValidator::take(const StreamEvent& event) {
-  const Json& json = event.json;
+  const Json json = Json::parse(event.data);
   if (json.value("type", "") != event.type) fail("its type is not that of the SSE line");
   if (json.value("sequence_number", -1) != next_number_++) fail("sequence_number");
   if (is_over_) fail(event.type + " after the end");
