@@ -5,27 +5,50 @@
 
 #include "api/ids.h"
 #include "api/logprobs.h"
+#include "api/object_text.h"
 
 namespace gossamer::api {
 namespace {
 
 using chat::MessageKind;
+using Kind = ChatChunk::Kind;
 
 constexpr std::string_view kEmptyLine = "\n\n";
 
-Json call_delta(std::size_t index, const Json& fields) {
+// Of a chunk that comes with each token; what is longer grows.
+constexpr std::size_t kUsualBytes = 320;
+
+ChatChunk call_chunk(std::size_t index, const Json& fields) {
   Json call = {{"index", index}};
   call.update(fields);
-  return {{"tool_calls", Json::array({std::move(call)})}};
+  return {.kind = Kind::kCall, .json = std::move(call)};
 }
 
-Json reasoning_delta(const std::string& text) {
-  Json delta = Json::object();
-  auto& fields = fields_of(delta);
-  fields.reserve(2);
-  fields.emplace_back("reasoning", text);
-  fields.emplace_back("reasoning_content", text);
-  return delta;
+void append_delta(const ChatChunk& chunk, std::string& text) {
+  ObjectText delta(text);
+  if (chunk.kind == Kind::kRole) {
+    delta.add("role", "assistant").add("content", "");
+  } else if (chunk.kind == Kind::kReasoning) {
+    delta.add("reasoning", chunk.text).add("reasoning_content", chunk.text);
+  } else if (chunk.kind == Kind::kContent) {
+    delta.add("content", chunk.text);
+  } else if (chunk.kind == Kind::kCall) {
+    delta.add_json("tool_calls", Json::array({chunk.json}));
+  }
+}
+
+Json logprobs_field(Json content) {
+  if (content.is_null()) return content;
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+void append_choice(const ChatChunk& chunk, std::string& text) {
+  ObjectText choice(text);
+  choice.add("index", 0);
+  append_delta(chunk, choice.begin("delta"));
+  const Json none;
+  choice.add_json("logprobs", chunk.kind == Kind::kContent ? logprobs_field(chunk.json) : none);
+  choice.add_json("finish_reason", chunk.kind == Kind::kEnd ? chunk.json : none);
 }
 
 }  // namespace
@@ -45,31 +68,31 @@ std::string_view finish_reason(chat::TurnEnd end) {
 ChatCompletionsStream::ChatCompletionsStream(
     const ChatCompletionsRequest& request,
     const tokenizer::Tokenizer& tokenizer,
-    CompletionHead head
+    const CompletionHead& head
 )
-    : request_(request), tokenizer_(tokenizer), head_(std::move(head)) {}
-
-Json ChatCompletionsStream::chunk(Json delta) const {
-  Json choices = Json::array();
-  auto& choice = fields_of(choices.emplace_back(Json::object()));
-  choice.reserve(4);
-  choice.emplace_back("index", 0);
-  choice.emplace_back("delta", std::move(delta));
-  choice.emplace_back("logprobs", nullptr);
-  choice.emplace_back("finish_reason", nullptr);
-  Json json = head_.json("chat.completion.chunk");
-  auto& fields = fields_of(json);
-  fields.emplace_back("choices", std::move(choices));
-  if (request_.include_usage) fields.emplace_back("usage", nullptr);
-  return json;
+    : request_(request), tokenizer_(tokenizer), head_(to_text(head.json("chat.completion.chunk"))) {
+  head_.pop_back();
 }
 
-Json ChatCompletionsStream::begin() const {
-  return chunk({{"role", "assistant"}, {"content", ""}});
+std::string ChatCompletionsStream::text_of(const ChatChunk& chunk) const {
+  std::string text;
+  text.reserve(kUsualBytes);
+  append(chunk, text);
+  return text;
 }
 
-std::vector<Json> ChatCompletionsStream::push(std::span<const chat::Event> events) {
-  std::vector<Json> chunks;
+void ChatCompletionsStream::append(const ChatChunk& chunk, std::string& text) const {
+  const bool is_usage = chunk.kind == Kind::kUsage;
+  ObjectText object(text, head_);
+  object.begin("choices") += '[';
+  if (!is_usage) append_choice(chunk, text);
+  text += ']';
+  // Null until it is known.
+  if (request_.include_usage) object.add_json("usage", is_usage ? chunk.json : Json());
+}
+
+std::vector<ChatChunk> ChatCompletionsStream::push(std::span<const chat::Event> events) {
+  std::vector<ChatChunk> chunks;
   for (const chat::Event& event : events) {
     if (const auto* started = std::get_if<chat::MessageStarted>(&event)) {
       start(*started, chunks);
@@ -82,7 +105,9 @@ std::vector<Json> ChatCompletionsStream::push(std::span<const chat::Event> event
   return chunks;
 }
 
-void ChatCompletionsStream::start(const chat::MessageStarted& event, std::vector<Json>& chunks) {
+void ChatCompletionsStream::start(
+    const chat::MessageStarted& event, std::vector<ChatChunk>& chunks
+) {
   kind_ = event.kind;
   const bool follows = kind_ == MessageKind::kReasoning ? has_reasoning_ : has_content_;
   separator_ = follows ? kEmptyLine : "";
@@ -91,112 +116,98 @@ void ChatCompletionsStream::start(const chat::MessageStarted& event, std::vector
   const bool is_custom = call_->name.kind == ToolKind::kCustom;
   const Json body = {{"name", call_->name.name}, {is_custom ? "input" : "arguments", ""}};
   const char* type = is_custom ? "custom" : "function";
-  chunks.push_back(
-      chunk(call_delta(call_->index, {{"id", new_id("call")}, {"type", type}, {type, body}}))
+  chunks.push_back(call_chunk(call_->index, {{"id", new_id("call")}, {"type", type}, {type, body}})
   );
 }
 
-void ChatCompletionsStream::add(const chat::TextAdded& event, std::vector<Json>& chunks) {
+void ChatCompletionsStream::add(const chat::TextAdded& event, std::vector<ChatChunk>& chunks) {
   if (kind_ == MessageKind::kToolCall) return;
   if (kind_ == MessageKind::kFunctionCall) {
     if (call_) add_arguments(*call_, event.text, chunks);
     return;
   }
-  const std::string text = std::exchange(separator_, "") + event.text;
-  if (kind_ == MessageKind::kReasoning) {
-    has_reasoning_ = true;
-    chunks.push_back(chunk(reasoning_delta(text)));
-    return;
-  }
-  has_content_ = true;
-  Json delta = Json::object();
-  delta["content"] = text;
-  Json json = chunk(std::move(delta));
-  if (request_.logprobs) {
-    json["choices"][0]["logprobs"] = {
-        {"content", logprobs_json(event.tokens, tokenizer_)}, {"refusal", nullptr}};
-  }
-  chunks.push_back(std::move(json));
+  const bool is_reasoning = kind_ == MessageKind::kReasoning;
+  (is_reasoning ? has_reasoning_ : has_content_) = true;
+  ChatChunk& chunk =
+      chunks.emplace_back(ChatChunk{is_reasoning ? Kind::kReasoning : Kind::kContent});
+  chunk.text = std::exchange(separator_, "") + event.text;
+  if (request_.logprobs && !is_reasoning) chunk.json = logprobs_json(event.tokens, tokenizer_);
 }
 
 void ChatCompletionsStream::add_arguments(
-    Call& call, const std::string& text, std::vector<Json>& chunks
+    Call& call, const std::string& text, std::vector<ChatChunk>& chunks
 ) const {
   if (call.name.kind == ToolKind::kFunction) {
-    chunks.push_back(chunk(call_delta(call.index, {{"function", {{"arguments", text}}}})));
+    chunks.push_back(call_chunk(call.index, {{"function", {{"arguments", text}}}}));
     return;
   }
   const std::string input = call.input.push(text);
   if (input.empty()) return;
-  chunks.push_back(chunk(call_delta(call.index, {{"custom", {{"input", input}}}})));
+  chunks.push_back(call_chunk(call.index, {{"custom", {{"input", input}}}}));
 }
 
-void ChatCompletionsStream::end(const chat::MessageEnded& /*event*/, std::vector<Json>& chunks) {
+void ChatCompletionsStream::end(
+    const chat::MessageEnded& /*event*/, std::vector<ChatChunk>& chunks
+) {
   if (call_ && call_->name.kind == ToolKind::kCustom) {
     const std::string rest = call_->input.finish();
-    if (!rest.empty()) {
-      chunks.push_back(chunk(call_delta(call_->index, {{"custom", {{"input", rest}}}})));
-    }
+    if (!rest.empty()) chunks.push_back(call_chunk(call_->index, {{"custom", {{"input", rest}}}}));
   }
   call_.reset();
 }
 
-std::vector<Json> ChatCompletionsStream::finish(chat::TurnEnd end, const chat::TurnUsage& usage)
-    const {
-  std::vector<Json> chunks = {chunk(Json::object())};
-  chunks.back()["choices"][0]["finish_reason"] = finish_reason(end);
-  if (!request_.include_usage) return chunks;
-  Json last = head_.json("chat.completion.chunk");
-  last["choices"] = Json::array();
-  last["usage"] = completion_usage_json(usage);
-  chunks.push_back(std::move(last));
+std::vector<ChatChunk> ChatCompletionsStream::finish(
+    chat::TurnEnd end, const chat::TurnUsage& usage
+) const {
+  std::vector<ChatChunk> chunks = {{.kind = Kind::kEnd, .json = finish_reason(end)}};
+  if (request_.include_usage) {
+    chunks.push_back({.kind = Kind::kUsage, .json = completion_usage_json(usage)});
+  }
   return chunks;
 }
 
 // The whole.
 
-void ChatCompletion::add(const Json& chunk) {
-  if (chunk["choices"].empty()) return;
-  const Json& choice = chunk["choices"][0];
-  const Json& delta = choice["delta"];
-  if (delta.contains("reasoning")) reasoning_ += delta["reasoning"].get_ref<const std::string&>();
-  if (delta.contains("content") && !delta.contains("role")) {
+void ChatCompletion::add(const ChatChunk& chunk) {
+  if (chunk.kind == Kind::kReasoning) {
+    reasoning_ += chunk.text;
+  } else if (chunk.kind == Kind::kContent) {
     if (!content_) content_.emplace();
-    *content_ += delta["content"].get_ref<const std::string&>();
+    *content_ += chunk.text;
+    if (!chunk.json.is_null() && logprobs_.is_null()) logprobs_ = Json::array();
+    for (const Json& token : chunk.json) logprobs_.push_back(token);
+  } else if (chunk.kind == Kind::kCall) {
+    add_call(chunk.json);
+  } else if (chunk.kind == Kind::kEnd) {
+    finish_reason_ = chunk.json;
   }
-  if (delta.contains("tool_calls")) add_call(delta["tool_calls"][0]);
-  if (!choice["logprobs"].is_null()) {
-    has_logprobs_ = true;
-    for (const Json& token : choice["logprobs"]["content"]) logprobs_.push_back(token);
-  }
-  if (!choice["finish_reason"].is_null()) finish_reason_ = choice["finish_reason"];
 }
 
-void ChatCompletion::add_call(const Json& delta) {
-  if (delta.contains("id")) {
-    Json call = delta;
-    call.erase("index");
-    calls_.push_back(std::move(call));
+void ChatCompletion::add_call(const Json& call) {
+  if (call.contains("id")) {
+    calls_.push_back(call);
+    calls_.back().erase("index");
     return;
   }
-  const char* body = delta.contains("custom") ? "custom" : "function";
-  const char* text = delta.contains("custom") ? "input" : "arguments";
+  const char* body = call.contains("custom") ? "custom" : "function";
+  const char* text = call.contains("custom") ? "input" : "arguments";
   calls_.back()[body][text].get_ref<std::string&>() +=
-      delta[body][text].get_ref<const std::string&>();
+      call[body][text].get_ref<const std::string&>();
 }
 
 Json ChatCompletion::json(const CompletionHead& head, const chat::TurnUsage& usage) const {
   Json message = {{"role", "assistant"}, {"content", nullptr}, {"refusal", nullptr}};
   if (content_) message["content"] = *content_;
   if (!content_ && calls_.empty()) message["content"] = "";
-  if (!reasoning_.empty()) message.update(reasoning_delta(reasoning_));
+  if (!reasoning_.empty()) {
+    message["reasoning"] = reasoning_;
+    message["reasoning_content"] = reasoning_;
+  }
   if (!calls_.empty()) message["tool_calls"] = calls_;
-  Json logprobs;
-  if (has_logprobs_) logprobs = {{"content", logprobs_}, {"refusal", nullptr}};
   Json choice = {
       {"index", 0},
       {"message", std::move(message)},
-      {"logprobs", std::move(logprobs)},
+      {"logprobs", logprobs_field(logprobs_)},
       {"finish_reason", finish_reason_}};
   Json json = head.json("chat.completion");
   json["choices"] = Json::array({std::move(choice)});

@@ -15,6 +15,16 @@
 
 namespace gossamer::api {
 
+/// A chunk of a stream: what it adds to the only choice.
+struct ChatChunk {
+  enum class Kind { kRole, kReasoning, kContent, kCall, kEnd, kUsage };
+  Kind kind;
+  std::string text = {};  ///< of kReasoning and kContent
+  /// kContent: its log-probabilities, or null; kCall: an entry of tool_calls; kEnd: finish_reason;
+  /// kUsage: the usage.
+  Json json = {};
+};
+
 /// A turn's events -> the chunks of a stream. The role comes first; reasoning is in `reasoning` and
 /// in `reasoning_content`; preambles and the answer are content, parted by an empty line; calls of
 /// the client's tools are tool_calls; calls of the server's own are not shown. After the last chunk
@@ -26,17 +36,20 @@ class ChatCompletionsStream {
   ChatCompletionsStream(
       const ChatCompletionsRequest& request,
       const tokenizer::Tokenizer& tokenizer,
-      CompletionHead head
+      const CompletionHead& head
   );
 
   /// The first chunk, with the role: to be sent as soon as the request is accepted.
-  Json begin() const;
+  ChatChunk begin() const { return {ChatChunk::Kind::kRole}; }
 
   /// The chunks of some events.
-  std::vector<Json> push(std::span<const chat::Event> events);
+  std::vector<ChatChunk> push(std::span<const chat::Event> events);
 
   /// The last chunks: finish_reason, and usage if it was asked for.
-  std::vector<Json> finish(chat::TurnEnd end, const chat::TurnUsage& usage) const;
+  std::vector<ChatChunk> finish(chat::TurnEnd end, const chat::TurnUsage& usage) const;
+
+  /// A chunk as JSON, in OpenAI's form.
+  std::string text_of(const ChatChunk& chunk) const;
 
  private:
   struct Call {
@@ -45,15 +58,15 @@ class ChatCompletionsStream {
     CustomToolInput input;  // of custom tools
   };
 
-  void start(const chat::MessageStarted& event, std::vector<Json>& chunks);
-  void add(const chat::TextAdded& event, std::vector<Json>& chunks);
-  void end(const chat::MessageEnded& event, std::vector<Json>& chunks);
-  void add_arguments(Call& call, const std::string& text, std::vector<Json>& chunks) const;
-  Json chunk(Json delta) const;
+  void append(const ChatChunk& chunk, std::string& text) const;
+  void start(const chat::MessageStarted& event, std::vector<ChatChunk>& chunks);
+  void add(const chat::TextAdded& event, std::vector<ChatChunk>& chunks);
+  void end(const chat::MessageEnded& event, std::vector<ChatChunk>& chunks);
+  void add_arguments(Call& call, const std::string& text, std::vector<ChatChunk>& chunks) const;
 
   const ChatCompletionsRequest& request_;
   const tokenizer::Tokenizer& tokenizer_;
-  CompletionHead head_;
+  std::string head_;                                     // every chunk's beginning
   chat::MessageKind kind_ = chat::MessageKind::kAnswer;  // of the open message
   std::string separator_;                                // before its next text
   std::optional<Call> call_;                             // the open one
@@ -66,19 +79,18 @@ class ChatCompletionsStream {
 class ChatCompletion {
  public:
   /// Takes a chunk of ChatCompletionsStream, in order.
-  void add(const Json& chunk);
+  void add(const ChatChunk& chunk);
 
   /// {"object": "chat.completion", …}
   Json json(const CompletionHead& head, const chat::TurnUsage& usage) const;
 
  private:
-  void add_call(const Json& delta);
+  void add_call(const Json& call);
 
   std::string reasoning_;
   std::optional<std::string> content_;
   std::vector<Json> calls_;
-  Json logprobs_ = Json::array();
-  bool has_logprobs_ = false;
+  Json logprobs_;  // null when none came
   Json finish_reason_;
 };
 

@@ -76,7 +76,8 @@ auto BlockingPool::run(Work work, std::chrono::seconds patience)
       }
   );
   co_await state->done.async_wait(asio::as_tuple(asio::use_awaitable));
-  co_await throw_if_cancelled();
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  throw_if_cancelled(cancellation);
   if (state->thrown) std::rethrow_exception(state->thrown);
   co_return std::move(state->value);
 }

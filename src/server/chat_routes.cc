@@ -49,31 +49,33 @@ api::ApiResult<api::ChatCompletionsRequest> read_request(
 /// Runs the turn; every chunk goes to `output`. An error before the first chunk means that nothing
 /// was begun.
 asio::awaitable<api::ApiResult<void>> run(
-    Service& service, ChatRun& run, const ChunkOutput& output
+    Service& service, ChatRun& run, const ChunkOutput<api::ChatChunk>& output
 ) {
   auto turn = chat::Turn::create(run.model.encoding, run.request.turn);
   if (!turn.ok()) co_return api::from_error(turn.error());
   bool has_begun = false;
-  const EventSink sink = [&](std::span<const chat::Event> events) -> asio::awaitable<void> {
-    std::vector<api::Json> chunks;
+  const auto take = [&](std::span<const chat::Event> events) {
+    std::vector<api::ChatChunk> chunks;
     if (!std::exchange(has_begun, true)) {
       chunks.push_back(run.stream.begin());
     } else {
       chunks = run.stream.push(events);
-      if (chunks.empty() && !events.empty()) co_return;
+      if (chunks.empty() && !events.empty()) return;
     }
-    co_await output(chunks);
+    output.take(chunks);
   };
+  const TurnOutput turn_output{take, output.flush};
   const TurnContext context{run.model.generator.get(), service.tool_pool(), service.metrics()};
-  const auto end = co_await run_turn(context, *turn, sink);
+  const auto end = co_await run_turn(context, *turn, turn_output);
   if (!end.ok()) {
     api::ApiError error = end.error();
     if (error.param == "input") error.param = "messages";
     co_return error;
   }
   run.usage = turn->usage();
-  const std::vector<api::Json> chunks = run.stream.finish(*end, run.usage);
-  co_await output(chunks);
+  const std::vector<api::ChatChunk> chunks = run.stream.finish(*end, run.usage);
+  output.take(chunks);
+  co_await output.flush();
   co_return api::ApiResult<void>();
 }
 
@@ -89,15 +91,19 @@ asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
     co_return;
   }
   const auto chat = std::make_unique<ChatRun>(**model, std::move(*request));
-  const ChunkSource source = [&](const ChunkOutput& output) { return run(service, *chat, output); };
   if (chat->request.stream) {
-    co_await answer_stream(service, exchange, source);
-    co_return;
+    SseAnswer answer(exchange);
+    const auto to_text = [&](const api::ChatChunk& chunk) { return chat->stream.text_of(chunk); };
+    const auto output = chunks_to<api::ChatChunk>(answer, to_text);
+    auto chunks = run(service, *chat, output);
+    co_await answer_stream(service, exchange, answer, std::move(chunks));
+  } else {
+    api::ChatCompletion completion;
+    const auto output = chunks_into<api::ChatChunk>(completion);
+    const auto object = [&] { return completion.json(chat->head, chat->usage); };
+    auto chunks = run(service, *chat, output);
+    co_await answer_whole(service, exchange, std::move(chunks), object);
   }
-  api::ChatCompletion completion;
-  const auto collect = [&](const api::Json& chunk) { completion.add(chunk); };
-  const auto object = [&] { return completion.json(chat->head, chat->usage); };
-  co_await answer_whole(service, exchange, source, collect, object);
 }
 
 }  // namespace

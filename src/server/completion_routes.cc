@@ -3,6 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <ctime>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -46,25 +47,23 @@ class CompletionRun {
   }
 
   /// Every chunk goes to `output`. An error before the first chunk means that nothing was begun.
-  asio::awaitable<api::ApiResult<void>> run(const ChunkOutput& output) {
+  asio::awaitable<api::ApiResult<void>> run(const ChunkOutput<api::Json>& output) {
     const auto executor = co_await asio::this_coro::executor;
     Mailbox<ChoiceUpdate> mailbox(executor);
     const auto begun = submit_all(mailbox.slot());
     if (!begun.ok()) co_return begun.error();
     const std::vector<api::Json> first = stream_.begin();
-    co_await output(first);
+    output.take(first);
+    co_await output.flush();
     while (num_open_ > 0) {
       const auto updates = co_await mailbox.next(kHeartbeat);
-      const std::vector<api::Json> nothing;
-      if (updates.empty()) co_await output(nothing);
-      for (const ChoiceUpdate& update : updates) {
-        if (update.update.error) co_return api::from_error(*update.update.error);
-        const std::vector<api::Json> chunks = take(update.choice, update.update);
-        if (!chunks.empty()) co_await output(chunks);
-      }
+      const auto taken = take(updates, output);
+      co_await output.flush();
+      if (!taken.ok()) co_return taken.error();
     }
     const std::vector<api::Json> last = stream_.finish();
-    if (!last.empty()) co_await output(last);
+    if (!last.empty()) output.take(last);
+    co_await output.flush();
     co_return api::ApiResult<void>();
   }
 
@@ -84,6 +83,18 @@ class CompletionRun {
       }
       running_.push_back(std::move(*generation));
       ++num_open_;
+    }
+    return {};
+  }
+
+  api::ApiResult<void> take(
+      std::span<const ChoiceUpdate> updates, const ChunkOutput<api::Json>& output
+  ) {
+    if (updates.empty()) output.take({});
+    for (const ChoiceUpdate& update : updates) {
+      if (update.update.error) return api::from_error(*update.update.error);
+      const std::vector<api::Json> chunks = take(update.choice, update.update);
+      if (!chunks.empty()) output.take(chunks);
     }
     return {};
   }
@@ -136,15 +147,18 @@ asio::awaitable<void> create(Service& service, http::Exchange& exchange) {
     co_return;
   }
   CompletionRun& completion_run = **run;
-  const ChunkSource source = [&](const ChunkOutput& output) { return completion_run.run(output); };
   if (completion_run.request().stream) {
-    co_await answer_stream(service, exchange, source);
-    co_return;
+    SseAnswer answer(exchange);
+    const auto output = chunks_to<api::Json>(answer, api::to_text);
+    auto chunks = completion_run.run(output);
+    co_await answer_stream(service, exchange, answer, std::move(chunks));
+  } else {
+    api::Completion completion(completion_run.request().prompts.size());
+    const auto output = chunks_into<api::Json>(completion);
+    const auto object = [&] { return completion_run.json(completion); };
+    auto chunks = completion_run.run(output);
+    co_await answer_whole(service, exchange, std::move(chunks), object);
   }
-  api::Completion completion(completion_run.request().prompts.size());
-  const auto collect = [&](const api::Json& chunk) { completion.add(chunk); };
-  const auto object = [&] { return completion_run.json(completion); };
-  co_await answer_whole(service, exchange, source, collect, object);
 }
 
 }  // namespace

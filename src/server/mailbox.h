@@ -4,12 +4,14 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,10 +23,9 @@ namespace gossamer::server {
 /// After so long without news a waiting client is given a sign of life.
 inline constexpr std::chrono::seconds kHeartbeat{10};
 
-/// Throws boost::system::system_error (operation_aborted) when the coroutine was cancelled, for
-/// places that an ended wait does not tell.
-inline boost::asio::awaitable<void> throw_if_cancelled() {
-  const auto state = co_await boost::asio::this_coro::cancellation_state;
+/// Throws boost::system::system_error (operation_aborted) when the coroutine whose state it is was
+/// cancelled, for places that an ended wait does not tell.
+inline void throw_if_cancelled(const boost::asio::cancellation_state& state) {
   if (state.cancelled() != boost::asio::cancellation_type::none) {
     throw boost::system::system_error(boost::asio::error::operation_aborted);
   }
@@ -60,9 +61,11 @@ class MailSlot final : public Doorbell::Waiter, public std::enable_shared_from_t
     if (receiver_ != nullptr) receiver_->wake();
   }
 
-  std::vector<T> take() {
+  /// Gives what is pending for what was taken before: the memory goes to and fro.
+  void take(std::vector<T>& taken) {
+    taken.clear();
     const std::lock_guard lock(mutex_);
-    return std::exchange(pending_, {});
+    taken.swap(pending_);
   }
 
   Doorbell& doorbell_;
@@ -88,18 +91,20 @@ class Mailbox {
   const std::shared_ptr<MailSlot<T>>& slot() const { return slot_; }
 
   /// What came since the last call: waits for something, and returns nothing after `patience`.
-  boost::asio::awaitable<std::vector<T>> next(std::chrono::milliseconds patience) {
+  /// Valid until the next call.
+  boost::asio::awaitable<std::span<const T>> next(std::chrono::milliseconds patience) {
     is_late_ = false;
     while (true) {
-      std::vector<T> arrived = slot_->take();
-      if (!arrived.empty() || is_late_) co_return arrived;
+      slot_->take(arrived_);
+      if (!arrived_.empty() || is_late_) co_return arrived_;
       // What arrives from here on wakes a wait that has begun: both are on the strand.
       patience_.arm(patience);
       auto token = boost::asio::use_awaitable;
       co_await boost::asio::async_initiate<decltype(token), void()>(
           [this](auto handler) { begin_wait(std::move(handler)); }, token
       );
-      co_await throw_if_cancelled();
+      const auto state = co_await boost::asio::this_coro::cancellation_state;
+      throw_if_cancelled(state);
     }
   }
 
@@ -125,6 +130,7 @@ class Mailbox {
 
   std::shared_ptr<MailSlot<T>> slot_;
   http::Deadline patience_;
+  std::vector<T> arrived_;
   bool is_late_ = false;
   std::function<void()> resume_;  // the coroutine that waits
   boost::asio::cancellation_slot cancellation_;

@@ -15,6 +15,7 @@
 #include "server/response_history.h"
 #include "server/response_jobs.h"
 #include "server/response_run.h"
+#include "server/sse_answer.h"
 
 namespace gossamer::server {
 
@@ -51,12 +52,6 @@ api::ApiResult<api::ResponsesRequest> read_request(
   return request;
 }
 
-std::string to_sse(const std::vector<api::StreamEvent>& events) {
-  std::string bytes;
-  for (const api::StreamEvent& event : events) bytes += api::to_sse(event);
-  return bytes;
-}
-
 /// Everything about a request that can be wrong before the model is asked.
 asio::awaitable<api::ApiResult<Run>> prepare(Service& service, const http::Request& http_request) {
   const auto model = co_await service.model().wait();
@@ -73,9 +68,7 @@ asio::awaitable<api::ApiResult<Run>> prepare(Service& service, const http::Reque
 }
 
 asio::awaitable<void> answer_whole(Service& service, http::Exchange& exchange, Run run) {
-  const EventOutput nowhere = [](std::vector<api::StreamEvent>) -> asio::awaitable<void> {
-    co_return;
-  };
+  const EventOutput nowhere{[](auto) {}, flush_nothing};
   const auto done = co_await run->run(nowhere);
   if (!done.ok()) {
     co_await reply_error(service, exchange, done.error());
@@ -86,12 +79,12 @@ asio::awaitable<void> answer_whole(Service& service, http::Exchange& exchange, R
 }
 
 asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, Run run) {
-  bool has_begun = false;
-  const EventOutput output = [&](std::vector<api::StreamEvent> events) -> asio::awaitable<void> {
-    if (!std::exchange(has_begun, true)) co_await exchange.begin_stream(http::kEventStream);
-    std::string bytes = to_sse(events);
-    co_await exchange.send(std::move(bytes));
+  SseAnswer sse(exchange);
+  const auto take = [&sse](const std::vector<api::StreamEvent>& events) {
+    for (const api::StreamEvent& event : events) sse.bytes() += api::to_sse(event);
   };
+  const auto flush = [&sse] { return sse.flush(); };
+  const EventOutput output{take, flush};
   auto answer = run->run(output);
   const auto done = co_await unless_stopped(service, std::move(answer));
   if (!done) {
@@ -106,13 +99,13 @@ asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, 
 
 /// Makes a response that no connection waits for.
 asio::awaitable<void> run_job(Service& service, std::shared_ptr<ResponseJob> job, Run run) {
-  const EventOutput publish = [&](std::vector<api::StreamEvent> events) -> asio::awaitable<void> {
+  const auto take = [&](const std::vector<api::StreamEvent>& events) {
     // A copy at each token would make long responses slow: whole items are enough for who asks.
     const bool is_delta = events.size() == 1 && events.front().type.ends_with(".delta");
     if (!is_delta) job->set_object(run->response());
     for (const api::StreamEvent& event : events) job->publish(api::to_sse(event));
-    co_return;
   };
+  const EventOutput publish{take, flush_nothing};
   std::optional<api::ApiError> failure;
   bool is_called_off = false;
   try {

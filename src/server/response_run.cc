@@ -75,22 +75,21 @@ asio::awaitable<api::ApiResult<void>> ResponseRun::run(const EventOutput& output
 asio::awaitable<api::ApiResult<chat::TurnEnd>> ResponseRun::run_turn(
     chat::Turn& turn, const EventOutput& output
 ) {
-  const EventSink sink = [&](std::span<const chat::Event> events) -> asio::awaitable<void> {
+  const auto pass_on = [&](std::span<const chat::Event> events) {
     usage_ = turn.usage();
-    std::vector<api::StreamEvent> out;
-    if (!std::exchange(has_begun_, true)) {
-      out = stream_.start();
-    } else if (events.empty()) {
-      out = stream_.heartbeat();
-    } else {
-      out = stream_.push(events);
-    }
-    if (!out.empty()) co_await output(std::move(out));
+    std::vector<api::StreamEvent> made = take(events);
+    if (!made.empty()) output.take(std::move(made));
   };
+  const TurnOutput turn_output{pass_on, output.flush};
   const TurnContext context{model_.generator.get(), service_.tool_pool(), service_.metrics()};
-  auto result = co_await server::run_turn(context, turn, sink);
+  auto result = co_await server::run_turn(context, turn, turn_output);
   usage_ = turn.usage();
   co_return result;
+}
+
+std::vector<api::StreamEvent> ResponseRun::take(std::span<const chat::Event> events) {
+  if (!std::exchange(has_begun_, true)) return stream_.start();
+  return events.empty() ? stream_.heartbeat() : stream_.push(events);
 }
 
 asio::awaitable<void> ResponseRun::fail(const api::ApiError& error, const EventOutput& output) {
@@ -110,7 +109,8 @@ asio::awaitable<void> ResponseRun::end(
 ) {
   // Whoever sees the last event may ask for the response, or go on from it.
   co_await keep();
-  co_await output(std::move(events));
+  output.take(std::move(events));
+  co_await output.flush();
 }
 
 asio::awaitable<void> ResponseRun::keep() {

@@ -1,20 +1,21 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "api/responses_conversation.h"
 #include "api/responses_request.h"
 #include "api/responses_stream.h"
+#include "server/output.h"
 #include "server/response_history.h"
 #include "server/service.h"
 
 namespace gossamer::server {
 
-/// Where the events of a response go. What it throws ends the response.
-using EventOutput = std::function<boost::asio::awaitable<void>(std::vector<api::StreamEvent>)>;
+/// Where the events of a response go.
+using EventOutput = Output<std::vector<api::StreamEvent>>;
 
 /// One response, from the request to the stored object, however it is asked for. Lives in one
 /// coroutine.
@@ -49,6 +50,7 @@ class ResponseRun {
   boost::asio::awaitable<api::ApiResult<chat::TurnEnd>> run_turn(
       chat::Turn& turn, const EventOutput& output
   );
+  std::vector<api::StreamEvent> take(std::span<const chat::Event> events);
   boost::asio::awaitable<void> end(std::vector<api::StreamEvent> events, const EventOutput& output);
   boost::asio::awaitable<void> keep();
 

@@ -4,8 +4,8 @@
 
 #include <boost/asio/this_coro.hpp>
 #include <optional>
+#include <span>
 #include <utility>
-#include <vector>
 
 #include "base/stopwatch.h"
 #include "server/mailbox.h"
@@ -46,8 +46,8 @@ enum class Outcome { kGoesOn, kFinished };
 /// One generation of a turn, from the prompt to the end.
 class GenerationRun {
  public:
-  GenerationRun(TurnContext context, chat::Turn& turn, const EventSink& sink)
-      : turn_(turn), sink_(sink), generator_(*context.generator), clock_(context.metrics) {}
+  GenerationRun(TurnContext context, chat::Turn& turn, const TurnOutput& output)
+      : turn_(turn), output_(output), generator_(*context.generator), clock_(context.metrics) {}
 
   asio::awaitable<api::ApiResult<void>> run() {
     auto request = turn_.next_generation();
@@ -59,38 +59,45 @@ class GenerationRun {
         [slot = mailbox.slot()](const engine::Update& update) { slot->push(update); }
     );
     if (!generation.ok()) co_return api::from_error(generation.error());
-    const std::span<const chat::Event> nothing;
-    co_await sink_(nothing);
+    output_.take({});
+    co_await output_.flush();
     while (true) {
-      const std::vector<engine::Update> updates = co_await mailbox.next(kHeartbeat);
-      if (updates.empty()) co_await sink_(nothing);
-      for (const engine::Update& update : updates) {
-        if (update.error) co_return api::from_error(*update.error);
-        const Outcome outcome = co_await take(update);
-        if (outcome == Outcome::kFinished) co_return api::ApiResult<void>();
-      }
+      const std::span<const engine::Update> updates = co_await mailbox.next(kHeartbeat);
+      const api::ApiResult<Outcome> outcome = take(updates);
+      co_await output_.flush();
+      if (!outcome.ok()) co_return outcome.error();
+      if (*outcome == Outcome::kFinished) co_return api::ApiResult<void>();
     }
   }
 
  private:
-  asio::awaitable<Outcome> take(const engine::Update& update) {
+  api::ApiResult<Outcome> take(std::span<const engine::Update> updates) {
+    if (updates.empty()) output_.take({});
+    for (const engine::Update& update : updates) {
+      if (update.error) return api::from_error(*update.error);
+      if (take(update) == Outcome::kFinished) return Outcome::kFinished;
+    }
+    return Outcome::kGoesOn;
+  }
+
+  Outcome take(const engine::Update& update) {
     if (update.sampled) {
       clock_.tick();
-      co_await pass_on(turn_.push(*update.sampled));
+      pass_on(turn_.push(*update.sampled));
     }
     auto reason = update.finish;
     if (turn_.is_stopped()) reason = engine::FinishReason::kStop;
-    if (!reason) co_return Outcome::kGoesOn;
-    co_await pass_on(turn_.finish_generation(*reason, update.num_cached_tokens));
-    co_return Outcome::kFinished;
+    if (!reason) return Outcome::kGoesOn;
+    pass_on(turn_.finish_generation(*reason, update.num_cached_tokens));
+    return Outcome::kFinished;
   }
 
-  asio::awaitable<void> pass_on(std::span<const chat::Event> events) {
-    if (!events.empty()) co_await sink_(events);
+  void pass_on(std::span<const chat::Event> events) {
+    if (!events.empty()) output_.take(events);
   }
 
   chat::Turn& turn_;
-  const EventSink& sink_;
+  const TurnOutput& output_;
   engine::Generator& generator_;
   TokenClock clock_;
 };
@@ -121,16 +128,17 @@ asio::awaitable<tools::ToolResult> run_tool(TurnContext context, const chat::Tur
 }  // namespace
 
 asio::awaitable<api::ApiResult<chat::TurnEnd>> run_turn(
-    TurnContext context, chat::Turn& turn, const EventSink& sink
+    TurnContext context, chat::Turn& turn, const TurnOutput& output
 ) {
   while (true) {
-    GenerationRun generation(context, turn, sink);
+    GenerationRun generation(context, turn, output);
     const api::ApiResult<void> done = co_await generation.run();
     if (!done.ok()) co_return done.error();
     if (turn.pending_call() == nullptr) break;
     tools::ToolResult result = co_await run_tool(context, turn);
     const auto events = turn.add_tool_result(std::move(result));
-    if (!events.empty()) co_await sink(events);
+    if (!events.empty()) output.take(events);
+    co_await output.flush();
   }
   context.metrics.header_repairs(turn.repair_counts());
   co_return turn.end();

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <functional>
 #include <span>
 
 #include "api/error.h"
@@ -9,13 +8,13 @@
 #include "engine/generator.h"
 #include "server/blocking_pool.h"
 #include "server/metrics.h"
+#include "server/output.h"
 
 namespace gossamer::server {
 
-/// Told what a turn brings, as it comes. Called with no events when a generation was accepted, and
-/// when nothing came for a while, so that a waiting client can be told that all is well. What it
-/// throws ends the turn.
-using EventSink = std::function<boost::asio::awaitable<void>(std::span<const chat::Event>)>;
+/// Told what a turn brings, as it comes. It takes no events when a generation was accepted, and
+/// when nothing came for a while, so that a waiting client can be told that all is well.
+using TurnOutput = Output<std::span<const chat::Event>>;
 
 /// What running a turn takes.
 struct TurnContext {
@@ -27,7 +26,7 @@ struct TurnContext {
 /// Runs a turn to its end: generations, and between them the calls of our own tools. Cancelling the
 /// coroutine cancels the generation or the tool. Errors: what the generator refused or failed at.
 boost::asio::awaitable<api::ApiResult<chat::TurnEnd>> run_turn(
-    TurnContext context, chat::Turn& turn, const EventSink& sink
+    TurnContext context, chat::Turn& turn, const TurnOutput& output
 );
 
 }  // namespace gossamer::server

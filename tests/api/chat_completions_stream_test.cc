@@ -10,7 +10,6 @@ namespace {
 
 using chat::ScriptedTurn;
 using engine::FinishReason;
-using testing::ElementsAre;
 using testing::StartsWith;
 
 constexpr const char* kTools =
@@ -90,13 +89,14 @@ class ChatCompletionsStreamTest : public testing::Test {
     ChatCompletionsStream stream(request_, chat::o200k_encoding().tokenizer(), head);
     StrictClient client;
     ChatCompletion whole;
-    const auto take = [&](const Json& chunk) {
-      client.take(chunk);
+    const auto take = [&](const ChatChunk& chunk) {
+      client.take(Json::parse(stream.text_of(chunk)));
       whole.add(chunk);
     };
     take(stream.begin());
-    for (const Json& chunk : stream.push(turn.events())) take(chunk);
-    for (const Json& chunk : stream.finish(turn.turn().end(), turn.turn().usage())) take(chunk);
+    for (const ChatChunk& chunk : stream.push(turn.events())) take(chunk);
+    for (const ChatChunk& chunk : stream.finish(turn.turn().end(), turn.turn().usage()))
+      take(chunk);
     object_ = whole.json(head, turn.turn().usage());
     return client;
   }
