@@ -85,9 +85,7 @@ void add_model_flags(CLI::App& app, ModelFlags& flags) {
   app.add_option(
          "--kv-cache-dtype",
          flags.kv_cache_dtype,
-         "How the CPU keeps keys and values: f16, or f32, which takes twice the memory and is "
-         "exact; "
-         "auto: f16"
+         "How the CPU keeps keys and values: f16, or f32, exact and twice as large; auto is f16"
   )
       ->check(CLI::IsMember({"auto", "f16", "f32"}))
       ->capture_default_str();

@@ -15,8 +15,9 @@ namespace gossamer::kernels::cpu {
 /// instruction set, by rounding.
 class CpuBackend : public Backend {
  public:
-  /// num_threads: at least 1, the caller's thread included. kv_dtype: F32, or F16, which takes half
-  /// the memory and, with long contexts or many sequences, half the time of attention.
+  /// num_threads: at least 1, the caller's thread included. kv_dtype: F32, or F16, which rounds
+  /// keys and values, takes half the memory, and makes attention up to 1.7 times as fast where the
+  /// processor's caches do not hold what it reads.
   explicit CpuBackend(int num_threads, DType kv_dtype = DType::kF32);
 
   std::string_view name() const override { return "cpu"; }
