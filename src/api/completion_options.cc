@@ -11,20 +11,16 @@ namespace {
 // Each is looked for in every byte of the answer.
 constexpr std::size_t kMaxStops = 16;
 constexpr double kLowest = -9999.0;
-// Of an answer, with choices and usage.
-constexpr std::size_t kUsualFields = 6;
 
 }  // namespace
 
 Json CompletionHead::json(std::string_view object) const {
   // Field by field: a list of pairs costs more, and this is done for each token.
   Json json = Json::object();
-  auto& fields = fields_of(json);
-  fields.reserve(kUsualFields);
-  fields.emplace_back("id", id);
-  fields.emplace_back("object", object);
-  fields.emplace_back("created", created);
-  fields.emplace_back("model", model);
+  json["id"] = id;
+  json["object"] = object;
+  json["created"] = created;
+  json["model"] = model;
   return json;
 }
 

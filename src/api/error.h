@@ -9,12 +9,6 @@ namespace gossamer::api {
 
 using Json = nlohmann::ordered_json;
 
-/// The fields of an object, for new ones to be appended: what is built for each token has no need
-/// to look for them first.
-inline Json::object_t& fields_of(Json& object) {
-  return object.get_ref<Json::object_t&>();
-}
-
 /// An error as OpenAI's clients know it.
 struct ApiError {
   int status = 400;                            ///< HTTP

@@ -1,7 +1,5 @@
 #include "api/output_events.h"
 
-#include <iterator>
-
 namespace gossamer::api {
 namespace {
 
@@ -63,13 +61,6 @@ const char* text_field(OutputKind kind) {
 constexpr std::size_t kUsualBytes = 256;
 
 }  // namespace
-
-std::string to_sse(const StreamEvent& event) {
-  std::string bytes;
-  bytes.reserve(event.type.size() + event.data.size() + std::size("event: \ndata: \n\n"));
-  bytes.append("event: ").append(event.type).append("\ndata: ").append(event.data).append("\n\n");
-  return bytes;
-}
 
 ObjectText EventWriter::add(std::string_view type) {
   StreamEvent& event = events_.emplace_back(StreamEvent{std::string(type), {}});

@@ -12,14 +12,11 @@
 
 namespace gossamer::api {
 
-/// An event of a stream.
+/// An event of a stream, named by its type where it is server-sent.
 struct StreamEvent {
   std::string type;
   std::string data;  ///< JSON: {"type", "sequence_number", …}
 };
-
-/// As it goes over the wire: "event: …\ndata: …\n\n".
-std::string to_sse(const StreamEvent& event);
 
 /// Writes the events of items in the order that OpenAI's clients insist on, numbering them from 0.
 /// An item goes through begin, add_text…, end_text and end, once each; of the server's calls, the

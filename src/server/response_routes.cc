@@ -78,10 +78,14 @@ asio::awaitable<void> answer_whole(Service& service, http::Exchange& exchange, R
   co_await reply_json(exchange, 200, response);
 }
 
+void append_event(const api::StreamEvent& event, std::string& bytes) {
+  http::append_sse_event(bytes, event.type, event.data);
+}
+
 asio::awaitable<void> answer_stream(Service& service, http::Exchange& exchange, Run run) {
   SseAnswer sse(exchange);
   const auto take = [&sse](const std::vector<api::StreamEvent>& events) {
-    for (const api::StreamEvent& event : events) sse.bytes() += api::to_sse(event);
+    for (const api::StreamEvent& event : events) append_event(event, sse.bytes());
   };
   const auto flush = [&sse] { return sse.flush(); };
   const EventOutput output{take, flush};
@@ -103,7 +107,11 @@ asio::awaitable<void> run_job(Service& service, std::shared_ptr<ResponseJob> job
     // A copy at each token would make long responses slow: whole items are enough for who asks.
     const bool is_delta = events.size() == 1 && events.front().type.ends_with(".delta");
     if (!is_delta) job->set_object(run->response());
-    for (const api::StreamEvent& event : events) job->publish(api::to_sse(event));
+    for (const api::StreamEvent& event : events) {
+      std::string bytes;
+      append_event(event, bytes);
+      job->publish(bytes);
+    }
   };
   const EventOutput publish{take, flush_nothing};
   std::optional<api::ApiError> failure;
